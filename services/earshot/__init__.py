@@ -1,0 +1,3 @@
+"""Earshot: speech in, labels out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Zero-shot classification of texts, and of speech through the speech-to-text service."""

@@ -1,0 +1,1 @@
+"""What scores labels: one file for each engine, its library imported there and nowhere else."""

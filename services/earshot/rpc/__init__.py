@@ -1,0 +1,1 @@
+"""The edge between our own types and gRPC's."""

@@ -1,0 +1,129 @@
+"""Errors to gRPC statuses and back, by one table.
+
+Details follow AIP-193: ``ErrorInfo`` always, ``BadRequest`` for the field at fault,
+``RetryInfo`` when it makes sense to come back, ``QuotaFailure`` for quotas.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from google.protobuf import duration_pb2, message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from earshot import errors
+
+DOMAIN: Final = "earshot.v1"
+
+# The most special class first: the first match counts.
+_CODES: Final[tuple[tuple[type[errors.EarshotError], grpc.StatusCode], ...]] = (
+    (errors.OutOfRangeError, grpc.StatusCode.OUT_OF_RANGE),
+    (errors.InvalidArgumentError, grpc.StatusCode.INVALID_ARGUMENT),
+    (errors.UnauthenticatedError, grpc.StatusCode.UNAUTHENTICATED),
+    (errors.PermissionDeniedError, grpc.StatusCode.PERMISSION_DENIED),
+    (errors.NotFoundError, grpc.StatusCode.NOT_FOUND),
+    (errors.ResourceExhaustedError, grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (errors.FailedPreconditionError, grpc.StatusCode.FAILED_PRECONDITION),
+    (errors.DeadlineExceededError, grpc.StatusCode.DEADLINE_EXCEEDED),
+    (errors.CancelledError, grpc.StatusCode.CANCELLED),
+    (errors.UnavailableError, grpc.StatusCode.UNAVAILABLE),
+    (errors.UnimplementedError, grpc.StatusCode.UNIMPLEMENTED),
+    (errors.InternalError, grpc.StatusCode.INTERNAL),
+)
+_ERRORS: Final = {code: error for error, code in _CODES}
+
+
+def code_of(error: errors.EarshotError) -> grpc.StatusCode:
+    """The status code that stands for ``error``."""
+    return next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)
+
+
+def to_status(error: errors.EarshotError) -> status_pb2.Status:
+    """``error`` with its details, as it goes over the wire."""
+    status = status_pb2.Status(code=code_of(error).value[0], message=error.message)
+    for detail in _details(error):
+        status.details.add().Pack(detail)
+    return status
+
+
+def to_grpc_status(error: errors.EarshotError) -> grpc.Status:
+    """The same as :func:`to_status`, in the form that a server context takes."""
+    return rpc_status.to_status(to_status(error))
+
+
+def _details(error: errors.EarshotError) -> list[message.Message]:
+    details: list[message.Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if isinstance(error, errors.InvalidArgumentError):
+        details.append(_bad_request(error))
+    if isinstance(error, errors.QuotaExceededError):
+        violation = error_details_pb2.QuotaFailure.Violation(subject=error.subject, description=error.message)
+        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
+    if isinstance(error, errors.ResourceExhaustedError) and error.retry_after > 0:
+        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after)))
+    return details
+
+
+def _bad_request(error: errors.EarshotError) -> error_details_pb2.BadRequest:
+    violation = error_details_pb2.BadRequest.FieldViolation(
+        field=error.field, description=error.message, reason=error.reason
+    )
+    return error_details_pb2.BadRequest(field_violations=[violation])
+
+
+def _duration(seconds: float) -> duration_pb2.Duration:
+    duration = duration_pb2.Duration()
+    duration.FromNanoseconds(round(seconds * 1e9))
+    return duration
+
+
+def from_rpc_error(error: grpc.RpcError) -> errors.EarshotError:
+    """The error that a failed call stands for; never raises on details it does not know."""
+    if not isinstance(error, grpc.Call):
+        return errors.UnavailableError(str(error))
+    status = _status_of(error)
+    details = _Details(status)
+    kind = _ERRORS.get(error.code(), errors.EarshotError)
+    text = error.details() or error.code().name
+    if kind is errors.ResourceExhaustedError:
+        return _exhausted(text, details)
+    return kind(text, reason=details.reason, field=details.field)
+
+
+def _status_of(call: grpc.Call) -> status_pb2.Status:
+    try:
+        return rpc_status.from_call(call) or status_pb2.Status()
+    except ValueError:  # a proxy has put a code of its own over the server's details
+        return status_pb2.Status()
+
+
+def _exhausted(text: str, details: _Details) -> errors.EarshotError:
+    if details.quota is None:
+        return errors.ResourceExhaustedError(text, reason=details.reason, retry_after=details.retry_after)
+    return errors.QuotaExceededError(
+        text, reason=details.reason, retry_after=details.retry_after, subject=details.quota
+    )
+
+
+class _Details:
+    """What of a status's details our errors can hold."""
+
+    def __init__(self, status: status_pb2.Status) -> None:
+        self.reason, self.field, self.retry_after, self.quota = "", "", 0.0, None
+        for packed in status.details:
+            self._take(packed)
+
+    quota: str | None
+
+    def _take(self, packed: message.Message) -> None:
+        info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        retry, quota = error_details_pb2.RetryInfo(), error_details_pb2.QuotaFailure()
+        if packed.Unpack(info):  # type: ignore[attr-defined]
+            self.reason = info.reason
+        elif packed.Unpack(request) and request.field_violations:  # type: ignore[attr-defined]
+            self.field = request.field_violations[0].field
+        elif packed.Unpack(retry):  # type: ignore[attr-defined]
+            self.retry_after = retry.retry_delay.ToNanoseconds() / 1e9
+        elif packed.Unpack(quota) and quota.violations:  # type: ignore[attr-defined]
+            self.quota = quota.violations[0].subject

@@ -1,0 +1,1 @@
+"""What hears: one file for each engine, its library imported there and nowhere else."""

@@ -1,0 +1,22 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of test recordings, texts and the digits checkpoint; CI may not be without it."""
+    folder = Path(os.environ.get("EARSHOT_SHARED", REPOSITORY.parent / "shared"))
+    if folder.is_dir():
+        return folder
+    message = f"no test data at {folder}: set EARSHOT_SHARED to the folder that holds data/ and models/"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)

@@ -59,10 +59,8 @@ def _place_code(made: Path, into: Path) -> None:
     into.mkdir(parents=True)
     (into / "__init__.py").touch()
     for path in sorted(made.iterdir()):
-        text = path.read_text()
-        text = text.replace("from earshot.v1 import", "from earshot.gen.v1 import")
-        text = text.replace("import earshot.v1.", "import earshot.gen.v1.")
-        (into / path.name).write_text(text.replace("earshot.v1.", "earshot.gen.v1.") if path.suffix == ".pyi" else text)
+        text = path.read_text().replace("from earshot.v1 import", "from earshot.gen.v1 import")
+        (into / path.name).write_text(text)
 
 
 def _place_descriptors(made: Path, into: Path) -> None:

@@ -25,10 +25,12 @@ class EarshotError(Exception):
     """Base of all. ``reason`` is stable and meant for programs; the message is for people.
 
     ``field`` is the path of the request's field at fault, in the proto's spelling
-    (``config.language_code``), or empty.
+    (``config.language_code``), or empty. ``request_id`` is that of the call that failed, set by the
+    client; empty elsewhere.
     """
 
     default_reason: ClassVar[str] = "UNKNOWN"
+    request_id: str = ""
 
     def __init__(self, message: str, *, reason: str = "", field: str = "") -> None:
         super().__init__(message)

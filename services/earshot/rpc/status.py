@@ -6,14 +6,15 @@ Details follow AIP-193: ``ErrorInfo`` always, ``BadRequest`` for the field at fa
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import grpc
-from google.protobuf import duration_pb2, message
+from google.protobuf import any_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from earshot import errors
+from earshot.rpc.wire import duration
 
 DOMAIN: Final = "earshot.v1"
 
@@ -33,6 +34,9 @@ _CODES: Final[tuple[tuple[type[errors.EarshotError], grpc.StatusCode], ...]] = (
     (errors.InternalError, grpc.StatusCode.INTERNAL),
 )
 _ERRORS: Final = {code: error for error, code in _CODES}
+
+# An error of grpc.aio is no grpc.Call, but it answers the same questions.
+_FAILED_CALLS: Final = (grpc.Call, grpc.aio.AioRpcError)
 
 
 def code_of(error: errors.EarshotError) -> grpc.StatusCode:
@@ -61,7 +65,7 @@ def _details(error: errors.EarshotError) -> list[message.Message]:
         violation = error_details_pb2.QuotaFailure.Violation(subject=error.subject, description=error.message)
         details.append(error_details_pb2.QuotaFailure(violations=[violation]))
     if isinstance(error, errors.ResourceExhaustedError) and error.retry_after > 0:
-        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after)))
+        details.append(error_details_pb2.RetryInfo(retry_delay=duration(error.retry_after)))
     return details
 
 
@@ -72,15 +76,9 @@ def _bad_request(error: errors.EarshotError) -> error_details_pb2.BadRequest:
     return error_details_pb2.BadRequest(field_violations=[violation])
 
 
-def _duration(seconds: float) -> duration_pb2.Duration:
-    duration = duration_pb2.Duration()
-    duration.FromNanoseconds(round(seconds * 1e9))
-    return duration
-
-
 def from_rpc_error(error: grpc.RpcError) -> errors.EarshotError:
     """The error that a failed call stands for; never raises on details it does not know."""
-    if not isinstance(error, grpc.Call):
+    if not isinstance(error, _FAILED_CALLS):
         return errors.UnavailableError(str(error))
     status = _status_of(error)
     details = _Details(status)
@@ -91,9 +89,9 @@ def from_rpc_error(error: grpc.RpcError) -> errors.EarshotError:
     return kind(text, reason=details.reason, field=details.field)
 
 
-def _status_of(call: grpc.Call) -> status_pb2.Status:
+def _status_of(call: grpc.Call | grpc.aio.AioRpcError) -> status_pb2.Status:
     try:
-        return rpc_status.from_call(call) or status_pb2.Status()
+        return rpc_status.from_call(cast("grpc.Call", call)) or status_pb2.Status()
     except ValueError:  # a proxy has put a code of its own over the server's details
         return status_pb2.Status()
 
@@ -110,20 +108,19 @@ class _Details:
     """What of a status's details our errors can hold."""
 
     def __init__(self, status: status_pb2.Status) -> None:
-        self.reason, self.field, self.retry_after, self.quota = "", "", 0.0, None
+        self.reason, self.field, self.retry_after = "", "", 0.0
+        self.quota: str | None = None
         for packed in status.details:
             self._take(packed)
 
-    quota: str | None
-
-    def _take(self, packed: message.Message) -> None:
+    def _take(self, packed: any_pb2.Any) -> None:
         info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         retry, quota = error_details_pb2.RetryInfo(), error_details_pb2.QuotaFailure()
-        if packed.Unpack(info):  # type: ignore[attr-defined]
+        if packed.Unpack(info):
             self.reason = info.reason
-        elif packed.Unpack(request) and request.field_violations:  # type: ignore[attr-defined]
+        elif packed.Unpack(request) and request.field_violations:
             self.field = request.field_violations[0].field
-        elif packed.Unpack(retry):  # type: ignore[attr-defined]
+        elif packed.Unpack(retry):
             self.retry_after = retry.retry_delay.ToNanoseconds() / 1e9
-        elif packed.Unpack(quota) and quota.violations:  # type: ignore[attr-defined]
+        elif packed.Unpack(quota) and quota.violations:
             self.quota = quota.violations[0].subject

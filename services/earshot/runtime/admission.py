@@ -1,0 +1,65 @@
+"""Refuse before working: who may come in, and when the others should come back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from earshot import errors
+from earshot.runtime.metrics import Metrics
+
+_SMOOTHING = 0.2  # share of the newest service time in the running mean
+_RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """How much may be inside at once: at work and waiting."""
+
+    at_work: int  # requests that the workers can hold
+    waiting: int  # requests beyond those
+    max_bytes: int  # of all messages inside
+
+
+class Admission:
+    """A bounded number of permits; each knows the size of its request's message."""
+
+    def __init__(self, limits: AdmissionLimits, metrics: Metrics) -> None:
+        self._limits, self._metrics = limits, metrics
+        self._inside, self._bytes = 0, 0
+        self._mean_seconds = 0.0  # that a request occupies a worker
+
+    @contextlib.contextmanager
+    def permit(self, size: int) -> Iterator[None]:
+        """Holds a place for a request of ``size`` bytes. Raises ``ResourceExhaustedError`` when full."""
+        self._check(size)
+        self._count(+1, size)
+        try:
+            yield
+        finally:
+            self._count(-1, -size)
+
+    def observe(self, seconds: float) -> None:
+        """A request has occupied a worker for so long: the measure of when to come back."""
+        self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+
+    def _check(self, size: int) -> None:
+        limits = self._limits
+        if self._inside >= limits.at_work + limits.waiting:
+            self._refuse("queue_full", f"the replica is full: {self._inside} requests are inside")
+        if self._inside and self._bytes + size > limits.max_bytes:
+            self._refuse("memory_full", f"the replica is full: {self._bytes} bytes of requests are inside")
+
+    def _refuse(self, reason: str, message: str) -> None:
+        self._metrics.rejected.labels(reason).inc()
+        raise errors.ResourceExhaustedError(f"{message}; try again later", retry_after=self._retry_after())
+
+    def _retry_after(self) -> float:
+        """Until about one place is free: the mean time of a request over the workers' number."""
+        return min(max(self._mean_seconds / self._limits.at_work, _RETRY_MINIMUM), _RETRY_MAXIMUM)
+
+    def _count(self, requests: int, size: int) -> None:
+        self._inside += requests
+        self._bytes += size
+        self._metrics.admitted.set(self._inside)

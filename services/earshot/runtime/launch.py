@@ -1,0 +1,37 @@
+"""What the ``__main__`` of either service does around its own part."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from earshot import __version__, errors
+from earshot.runtime import logs
+from earshot.runtime.settings import ServiceSettings, manual, read
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def launch(name: str, kind: type[Settings], serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    """Reads settings, sets up the log and serves. Exits with 1 and one clear line when it cannot."""
+    _parse_arguments(name, kind)
+    try:
+        settings = read(kind)
+        logs.configure(settings.log_level, name, settings.replica)
+        asyncio.run(serve(settings))
+    except errors.EarshotError as exc:
+        sys.exit(f"earshot.{name}: {exc.message}")
+
+
+def _parse_arguments(name: str, kind: type[ServiceSettings]) -> None:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m earshot.{name}",
+        description="Serves over gRPC. All settings are environment variables.",
+        epilog=f"settings:\n{manual(kind)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"earshot {__version__}")
+    parser.parse_args()

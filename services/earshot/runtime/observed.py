@@ -1,0 +1,31 @@
+"""A pool whose state can be seen: in the metrics, in the log and in the replica's health."""
+
+from __future__ import annotations
+
+import asyncio
+
+from earshot.runtime.health import Health
+from earshot.runtime.logs import logger
+from earshot.runtime.messages import TaskSpec
+from earshot.runtime.metrics import Metrics
+from earshot.runtime.pool import Pool, PoolEvents, PoolOptions
+
+
+def observed_pool(spec: TaskSpec, options: PoolOptions, metrics: Metrics, health: Health) -> Pool:
+    """A pool that is a component of ``health``: healthy while one worker at least is ready."""
+    running: set[asyncio.Task[None]] = set()
+
+    def on_ready(count: int) -> None:
+        metrics.workers_ready.labels(options.name).set(count)
+        task = asyncio.get_running_loop().create_task(health.set(options.name, count > 0))
+        running.add(task)  # the loop itself keeps no hold of a task
+        task.add_done_callback(running.discard)
+
+    def on_restart(cause: str) -> None:
+        metrics.worker_restarts.labels(options.name).inc()
+        logger().warning("worker restart", pool=options.name, cause=cause)
+
+    pool = Pool(spec, options, PoolEvents(on_ready, on_restart))
+    metrics.queue_depth.labels(options.name).set_function(lambda: pool.waiting)
+    metrics.workers_busy.labels(options.name).set_function(lambda: pool.busy)
+    return pool

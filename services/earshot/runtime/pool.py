@@ -1,0 +1,217 @@
+"""A pool of worker processes for one task: kept alive, fed from one queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from earshot import errors
+from earshot.runtime.batching import Outcome, Pending, WorkQueue
+from earshot.runtime.blobs import Blob
+from earshot.runtime.messages import MAX_BATCH, TaskSpec
+from earshot.runtime.task import Fault, Result
+from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
+
+_LOST = "the engine's process died twice on this request; try again"
+_STOPPED = "this replica is stopping; try again"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How a pool is built."""
+
+    name: str  # for logs and metrics
+    workers: int = 1  # processes
+    threads: int = 1  # of each process
+    max_batch: int = 1  # jobs that a worker takes at once
+    cancel_seconds: float = 10.0  # a worker that goes on with cancelled work for longer is replaced
+    restart_initial_seconds: float = 0.1  # wait before a dead worker is started again,
+    restart_maximum_seconds: float = 10.0  # doubled each time that it dies before it is ready
+
+
+@dataclass(frozen=True, slots=True)
+class PoolEvents:
+    """Who is told what happens; each is called on the event loop."""
+
+    on_ready: Callable[[int], None] = lambda _: None  # workers ready now
+    on_restart: Callable[[str], None] = lambda _: None  # the cause, for people
+
+
+class Pool:
+    """Start it, submit to it, stop it."""
+
+    def __init__(self, spec: TaskSpec, options: PoolOptions, events: PoolEvents) -> None:
+        if not 1 <= options.max_batch <= MAX_BATCH:
+            raise errors.InvalidArgumentError(f"max_batch must be 1 to {MAX_BATCH}, not {options.max_batch}")
+        self.options = options
+        self.info = b""  # what the task says of itself
+        self._spec, self._events = spec, events
+        self._queue = WorkQueue()
+        self._slots: list[asyncio.Task[None]] = []
+        self._workers: set[Worker] = set()  # all processes not yet seen to end
+        self._working: set[Worker] = set()
+
+    async def start(self) -> None:
+        """Starts all workers and waits for them. Raises what keeps one from loading its task."""
+        starting = [asyncio.ensure_future(self._start_worker()) for _ in range(self.options.workers)]
+        try:
+            workers = await asyncio.gather(*starting)
+        except WorkerDiedError as exc:
+            await self._abandon(starting)
+            raise errors.FailedPreconditionError(
+                f"a worker of {self.options.name} died while it loaded"
+            ) from exc
+        except BaseException:
+            await self._abandon(starting)
+            raise
+        self.info = workers[0].info
+        self._slots = [asyncio.create_task(self._keep(worker)) for worker in workers]
+
+    async def _abandon(self, starting: Sequence[asyncio.Future[Worker]]) -> None:
+        for future in starting:
+            future.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        await self.stop()
+
+    async def _start_worker(self) -> Worker:
+        worker = await Worker.spawn(self.options.threads)
+        worker.on_death = self._queue.wake
+        self._workers.add(worker)
+        try:
+            await worker.load(self._spec)
+        except BaseException:
+            await self._discard(worker)
+            raise
+        self._tell_ready()
+        return worker
+
+    async def _discard(self, worker: Worker) -> None:
+        """Ends ``worker``; where this is cut short, :meth:`stop` does it again."""
+        worker.kill()
+        await worker.stop()
+        self._workers.discard(worker)
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        self._events.on_ready(sum(worker.loaded for worker in self._workers))
+
+    @property
+    def waiting(self) -> int:
+        """Jobs in the queue."""
+        return len(self._queue)
+
+    @property
+    def busy(self) -> int:
+        """Workers at work."""
+        return len(self._working)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the workers at work."""
+        return tuple(worker.pid for worker in self._working)
+
+    async def submit(self, body: bytes, blob: Blob | None = None, deadline: float | None = None) -> Outcome:
+        """Waits for a worker and for its result. ``deadline`` is by ``time.monotonic``.
+
+        Raises the task's error, ``DeadlineExceededError``, or ``UnavailableError`` when two workers
+        died on it. A cancelled caller's work is dropped, or told to stop where it has begun.
+        """
+        job = Pending(WorkItem(body, blob), deadline, asyncio.get_running_loop().create_future())
+        self._queue.put(job)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await job.future
+        except TimeoutError:
+            raise errors.DeadlineExceededError("the deadline passed while the engine was at work") from None
+
+    async def stop(self) -> None:
+        """Ends all workers. Work that is still there fails with ``UnavailableError``."""
+        for slot in self._slots:
+            slot.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+        await asyncio.gather(*(self._discard(worker) for worker in tuple(self._workers)))
+        self._queue.fail_all(errors.UnavailableError(_STOPPED))
+
+    async def _keep(self, worker: Worker) -> None:
+        """One place in the pool: feeds its worker, and replaces it when it dies."""
+        while True:
+            try:
+                await self._feed(worker)
+            except WorkerDiedError as exc:
+                self._events.on_restart(str(exc))
+            await self._discard(worker)
+            worker = await self._replacement()
+
+    async def _feed(self, worker: Worker) -> None:
+        while jobs := await self._queue.take(self.options.max_batch, lambda: worker.alive):
+            try:
+                outcomes = await self._run(worker, jobs)
+            except WorkerDiedError:
+                self._retry_or_fail(jobs)
+                raise
+            except asyncio.CancelledError:
+                _fail(jobs, errors.UnavailableError(_STOPPED))
+                raise
+            for job, outcome in zip(jobs, outcomes, strict=True):
+                _settle(job, outcome)
+        raise WorkerDiedError("the worker process died while it was idle")
+
+    async def _run(self, worker: Worker, jobs: list[Pending]) -> list[Result | Fault]:
+        watch = _CancelWatch(worker, jobs, self.options.cancel_seconds)
+        self._working.add(worker)
+        try:
+            return await worker.run([job.item for job in jobs])
+        finally:
+            self._working.discard(worker)
+            watch.close()
+
+    def _retry_or_fail(self, jobs: list[Pending]) -> None:
+        _fail(
+            [job for job in jobs if not job.may_retry], errors.UnavailableError(_LOST, reason="WORKER_DIED")
+        )
+        self._queue.put_back([job for job in jobs if job.may_retry])
+
+    async def _replacement(self) -> Worker:
+        wait = self.options.restart_initial_seconds
+        while True:
+            try:
+                return await self._start_worker()
+            except (WorkerDiedError, errors.EarshotError, OSError) as exc:
+                self._events.on_restart(str(exc))
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, self.options.restart_maximum_seconds)
+
+
+class _CancelWatch:
+    """Tells a worker when nobody waits for its batch any more; kills it if it does not listen."""
+
+    def __init__(self, worker: Worker, jobs: list[Pending], patience: float) -> None:
+        self._worker, self._jobs, self._patience = worker, jobs, patience
+        self._kill: asyncio.TimerHandle | None = None
+        for job in jobs:
+            job.start()
+            job.future.add_done_callback(self._on_done)
+
+    def _on_done(self, _: asyncio.Future[Outcome]) -> None:
+        if self._kill is None and all(job.future.done() for job in self._jobs):
+            self._worker.cancel()
+            self._kill = asyncio.get_running_loop().call_later(self._patience, self._worker.kill)
+
+    def close(self) -> None:
+        for job in self._jobs:
+            job.future.remove_done_callback(self._on_done)
+        if self._kill:
+            self._kill.cancel()
+
+
+def _settle(job: Pending, outcome: Result | Fault) -> None:
+    if isinstance(outcome, Fault):
+        job.fail(outcome.error)
+    else:
+        job.succeed(outcome)
+
+
+def _fail(jobs: list[Pending], error: errors.EarshotError) -> None:
+    for job in jobs:
+        job.fail(error)

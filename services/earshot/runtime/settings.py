@@ -1,0 +1,90 @@
+"""Settings common to both services, read from the environment once, at start.
+
+Every setting is an environment variable: ``EARSHOT_`` and the field's name in capitals. Unknown
+names are ignored; a value of the wrong kind stops the start with a message that names it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from earshot import errors
+
+MEBIBYTE = 1024 * 1024
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+class ServiceSettings(BaseSettings):
+    """What either service can be told. Each description is printed by ``--help``."""
+
+    model_config = SettingsConfigDict(env_prefix="EARSHOT_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a pod.")
+    port: Port = Field(50051, description="Port of the gRPC server; 0: any free one.")
+    metrics_port: Port = Field(9464, description="Port of /metrics; 0: any free one.")
+    replica: str = Field(default_factory=socket.gethostname, description="Name of this replica in answers.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+    engine: str = Field("auto", description="Engine; auto: the best one whose weights are here.")
+    model: str = Field("", description="Model: a name, a file or a folder; empty: the engine's default.")
+    cache: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("earshot"), description="Folder of weights."
+    )
+    workers: PositiveInt = Field(1, description="Worker processes, one copy of the model in each.")
+    threads: PositiveInt = Field(1, description="Threads of each worker.")
+    max_batch: PositiveInt = Field(1, le=249, description="Requests that a worker takes at once.")
+
+    queue: int = Field(64, ge=0, description="Requests that may wait for a worker; more are refused.")
+    queue_mebibytes: PositiveInt = Field(512, description="Memory of requests waiting and at work, in MiB.")
+    max_message_mebibytes: PositiveInt = Field(64, le=1024, description="Size of one request, in MiB.")
+    max_request_seconds: PositiveSeconds = Field(
+        3600.0, description="Longest time that one request may take."
+    )
+
+    drain_seconds: Seconds = Field(
+        8.0, description="After SIGTERM: serve on for so long, not ready any more."
+    )
+    grace_seconds: Seconds = Field(30.0, description="Then: finish what is at work for so long.")
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Size of one request, in bytes."""
+        return self.max_message_mebibytes * MEBIBYTE
+
+
+def read(kind: type[Settings]) -> Settings:
+    """Settings from the environment. Raises ``InvalidArgumentError`` that names each wrong variable."""
+    try:
+        return kind()
+    except ValidationError as exc:
+        raise errors.InvalidArgumentError("; ".join(_complaints(exc))) from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    names = ["EARSHOT_" + "_".join(str(part) for part in fault["loc"]).upper() for fault in error.errors()]
+    return [
+        f"{name}={os.environ.get(name, '')!r}: {fault['msg']}"
+        for name, fault in zip(names, error.errors(), strict=True)
+    ]
+
+
+def manual(kind: type[BaseSettings]) -> str:
+    """Each variable with its default and meaning, for ``--help``."""
+    lines = []
+    for name, field in kind.model_fields.items():
+        default = "" if field.default_factory else f" [{field.default}]"
+        lines.append(f"  EARSHOT_{name.upper()}{default}\n      {field.description}")
+    return "\n".join(lines)

@@ -1,0 +1,173 @@
+"""A worker process as its front process sees it: started, given batches, cancelled, stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from earshot.runtime import messages
+from earshot.runtime.blobs import Blob
+from earshot.runtime.flags import CancelFlag
+from earshot.runtime.task import Fault, Result, from_parts
+
+_STOP_SECONDS = 5.0  # a worker that does not leave by then is killed
+
+
+class WorkerDiedError(Exception):
+    """The process is gone, or does not read: what it was doing is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """What goes to a worker for one job. The sender keeps ownership of the blob."""
+
+    body: bytes
+    blob: Blob | None
+
+
+class Worker:
+    """One process. Gets one batch at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket, flag: CancelFlag) -> None:
+        self.info = b""
+        self.load_seconds = 0.0
+        self.alive = True
+        self.loaded = False
+        self.on_death: Callable[[], None] = lambda: None
+        self._process, self._sock, self._flag = process, sock, flag
+        self._decoder = msgspec.msgpack.Decoder(messages.FromWorker)
+        self._number = 0
+        self._reply: asyncio.Future[tuple[messages.FromWorker, list[Blob]]] | None = None
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._on_readable)
+
+    @classmethod
+    async def spawn(cls, threads: int) -> Worker:
+        """Starts a process that waits for its task. Whoever calls must ``stop`` it."""
+        front, back = messages.socket_pair()
+        front.setblocking(False)
+        flag = CancelFlag.create()
+        with back:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "earshot.runtime.worker", str(back.fileno()), str(flag.fd), str(os.getpid())),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(back.fileno(), flag.fd),
+                env=os.environ | _environment(threads),
+            )
+        return cls(process, front, flag)
+
+    async def load(self, spec: messages.TaskSpec) -> None:
+        """Waits until the process has loaded its task.
+
+        Raises :class:`WorkerDiedError` when it dies before that, and the task's own error when it
+        cannot be made.
+        """
+        reply, _ = await self._exchange(spec, ())
+        if isinstance(reply, messages.Refused):
+            raise from_parts(reply.error)
+        if not isinstance(reply, messages.Ready):
+            raise WorkerDiedError("the worker answered out of turn")
+        self.info, self.load_seconds = reply.info, reply.load_seconds
+        self.loaded = True
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    async def run(self, items: Sequence[WorkItem]) -> list[Result | Fault]:
+        """One outcome for each item, in order. Raises :class:`WorkerDiedError`."""
+        self._number += 1
+        blobs = [item.blob for item in items if item.blob]
+        batch = messages.Batch(
+            self._number, [item.body for item in items], [item.blob is not None for item in items]
+        )
+        reply, received = await self._exchange(batch, blobs)
+        if not isinstance(reply, messages.Done) or len(reply.outcomes) != len(items):
+            raise WorkerDiedError("the worker answered out of turn")
+        return _outcomes(reply, received)
+
+    def cancel(self) -> None:
+        """Tells the batch at work that nobody waits for it; it ends when its engine next looks."""
+        self._flag.set(self._number)
+
+    async def _exchange(
+        self, message: msgspec.Struct, blobs: Sequence[Blob]
+    ) -> tuple[messages.FromWorker, list[Blob]]:
+        if not self.alive:
+            raise WorkerDiedError("the worker process died")
+        self._reply = asyncio.get_running_loop().create_future()
+        try:
+            messages.send(self._sock, message, blobs)
+        except OSError as exc:
+            raise WorkerDiedError("the worker is gone, or does not read") from exc
+        return await self._reply
+
+    def _on_readable(self) -> None:
+        try:
+            data, blobs = messages.receive(self._sock)
+            reply = self._decoder.decode(data)
+        except BlockingIOError:
+            return
+        except (EOFError, msgspec.DecodeError) as exc:
+            self._lose(exc)
+            return
+        if self._reply and not self._reply.done():
+            self._reply.set_result((reply, blobs))
+
+    def _lose(self, cause: Exception) -> None:
+        asyncio.get_running_loop().remove_reader(self._sock.fileno())
+        self.alive = False
+        if self._reply and not self._reply.done():
+            error = WorkerDiedError("the worker process died")
+            error.__cause__ = cause
+            self._reply.set_exception(error)
+        self.on_death()
+
+    def kill(self) -> None:
+        """At once; the batch at work ends with :class:`WorkerDiedError`."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def stop(self) -> None:
+        """Closes the socket, which ends the process, and sees it end. May be called again."""
+        loop = asyncio.get_running_loop()
+        if self._sock.fileno() >= 0:
+            loop.remove_reader(self._sock.fileno())
+            self._sock.close()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+        self._flag.close()
+
+
+def _outcomes(reply: messages.Done, blobs: list[Blob]) -> list[Result | Fault]:
+    rest = iter(blobs)
+    return [
+        Fault(from_parts(outcome.error), outcome.seconds)
+        if isinstance(outcome, messages.Failure)
+        else Result(outcome.body, outcome.seconds, next(rest) if outcome.blob else None)
+        for outcome in reply.outcomes
+    ]
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """One thread a worker unless told otherwise; no weights are fetched while serving."""
+    count = str(threads)
+    return {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }

@@ -1,0 +1,85 @@
+"""The speech-to-text service: ``python -m earshot.stt``; ``--help`` lists its settings."""
+
+from __future__ import annotations
+
+from earshot.gen.v1 import speech_pb2_grpc
+from earshot.runtime.admission import Admission, AdmissionLimits
+from earshot.runtime.health import Health
+from earshot.runtime.launch import launch
+from earshot.runtime.logs import logger
+from earshot.runtime.messages import TaskSpec
+from earshot.runtime.metrics import Metrics
+from earshot.runtime.observed import observed_pool
+from earshot.runtime.pool import Pool, PoolOptions
+from earshot.runtime.reflection import SPEECH_TO_TEXT
+from earshot.runtime.server import RUNNING, Server, Service
+from earshot.runtime.settings import MEBIBYTE
+from earshot.stt.engines.selection import Selection, select
+from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
+from earshot.stt.settings import SpeechSettings
+from earshot.stt.transcriber import Transcriber
+
+_DECODERS, _ENGINES = "decoders", "engines"
+
+
+async def serve(settings: SpeechSettings) -> None:
+    """Builds the service, top to bottom, and runs it until a signal."""
+    metrics = Metrics()
+    health = Health(SPEECH_TO_TEXT, RUNNING, _DECODERS, _ENGINES)
+    selection = select(settings.engine, settings.model, settings.cache)
+    _announce(selection, metrics)
+    decoders = _decoders(settings, metrics, health)
+    engines = _engines(settings, selection, metrics, health)
+    transcriber = Transcriber(decoders, engines, _admission(settings, metrics), metrics)
+    servicer = SpeechToTextServicer(transcriber, ServicerOptions.of(settings, selection.fallback_reason))
+    service = Service(
+        register=lambda server: speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server),
+        load=transcriber.start,
+        close=transcriber.stop,
+    )
+    await Server(settings, metrics, health).run(service)
+
+
+def _announce(selection: Selection, metrics: Metrics) -> None:
+    metrics.model.info({"engine": selection.engine, "model": selection.model})
+    logger().info(
+        "engine", engine=selection.engine, model=selection.model, fallback_reason=selection.fallback_reason
+    )
+
+
+def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Pool:
+    limits = {
+        "max_seconds": str(settings.max_audio_seconds),
+        "free_seconds": str(settings.free_audio_seconds),
+        "seconds_per_byte": str(settings.audio_seconds_per_byte),
+    }
+    spec = TaskSpec("earshot.stt.decode_task:make", limits)
+    return observed_pool(spec, PoolOptions(_DECODERS, workers=settings.decoders), metrics, health)
+
+
+def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, health: Health) -> Pool:
+    options = {
+        "loader": selection.loader,
+        "model": selection.model,
+        "device": settings.device,
+        "threads": str(settings.threads),
+        "cache": str(settings.cache),
+    }
+    spec = TaskSpec("earshot.stt.engine_task:make", options)
+    pool = PoolOptions(
+        _ENGINES, workers=settings.workers, threads=settings.threads, max_batch=settings.max_batch
+    )
+    return observed_pool(spec, pool, metrics, health)
+
+
+def _admission(settings: SpeechSettings, metrics: Metrics) -> Admission:
+    limits = AdmissionLimits(
+        at_work=settings.workers * settings.max_batch,
+        waiting=settings.queue,
+        max_bytes=settings.queue_mebibytes * MEBIBYTE,
+    )
+    return Admission(limits, metrics)
+
+
+if __name__ == "__main__":
+    launch("stt", SpeechSettings, serve)

@@ -1,0 +1,39 @@
+"""The task of an engine process: samples in, a transcript out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+
+from earshot.runtime.blobs import Blob
+from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
+from earshot.stt import wire
+from earshot.stt.types import Engine, Loader
+
+
+class EngineTask:
+    """A job's body is ``RecognitionOptions``, its blob s16 samples at 16 kHz, mono."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.info = wire.encode(engine.info)
+
+    def run(self, jobs: Sequence[Job], cancelled: Cancelled) -> list[Result | Fault]:
+        """Writes down each job's clip by itself."""
+        return one_by_one(lambda job: self._transcribe(job, cancelled), jobs)
+
+    def _transcribe(self, job: Job, cancelled: Cancelled) -> tuple[bytes, Blob | None]:
+        samples = np.frombuffer(job.blob, dtype=np.int16)
+        transcript = self._engine.transcribe(samples, wire.decode_options(job.body), cancelled)
+        return wire.encode(transcript), None
+
+
+def make(options: dict[str, str]) -> EngineTask:
+    """``loader`` is "module:function" and ``model`` its first argument; the rest goes with it."""
+    rest = dict(options)
+    module, _, name = rest.pop("loader").partition(":")
+    loader = cast("Loader", getattr(importlib.import_module(module), name))
+    return EngineTask(loader(rest.pop("model"), rest))

@@ -1,0 +1,105 @@
+"""The edge of the speech-to-text service: messages in, messages out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from earshot import errors
+from earshot.gen.v1 import audio_pb2, models_pb2, speech_pb2, speech_pb2_grpc
+from earshot.rpc.deadlines import deadline_of
+from earshot.rpc.limits import check_message
+from earshot.rpc.wire import duration
+from earshot.stt import requests, responses
+from earshot.stt.settings import SpeechSettings
+from earshot.stt.transcriber import Recognition, Transcriber
+from earshot.stt.types import ModelInfo
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ServicerOptions:
+    """What the edge must know beside the core."""
+
+    replica: str
+    fallback_reason: str  # why the engine is not the preferred one; empty where it is
+    max_message_bytes: int
+    max_request_seconds: float
+    max_audio_seconds: float
+
+    @classmethod
+    def of(cls, settings: SpeechSettings, fallback_reason: str) -> ServicerOptions:
+        """The part of the settings that concerns the edge."""
+        return cls(
+            replica=settings.replica,
+            fallback_reason=fallback_reason,
+            max_message_bytes=settings.max_message_bytes,
+            max_request_seconds=settings.max_request_seconds,
+            max_audio_seconds=settings.max_audio_seconds,
+        )
+
+
+class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
+    """Answers ``earshot.v1.SpeechToText``; errors are translated by the interceptor."""
+
+    def __init__(self, transcriber: Transcriber, options: ServicerOptions) -> None:
+        self._transcriber, self._options = transcriber, options
+
+    async def Recognize(  # noqa: N802 - the method's name in the proto
+        self, request: speech_pb2.RecognizeRequest, context: _Context
+    ) -> speech_pb2.RecognizeResponse:
+        """One clip, whole."""
+        started = time.monotonic()
+        model = self._model()
+        check_message(request.ByteSize(), self._options.max_message_bytes)
+        recognition = await self._transcriber.transcribe(
+            request.content,
+            requests.audio_format(request.config),
+            requests.options(request.config, model),
+            deadline_of(context, self._options.max_request_seconds),
+        )
+        metadata = self._metadata(model, recognition, time.monotonic() - started)
+        return speech_pb2.RecognizeResponse(results=responses.results(recognition), metadata=metadata)
+
+    async def StreamingRecognize(  # noqa: N802 - the method's name in the proto
+        self, request_iterator: AsyncIterator[speech_pb2.StreamingRecognizeRequest], context: _Context
+    ) -> AsyncIterator[speech_pb2.StreamingRecognizeResponse]:
+        """Live audio: not served by this version."""
+        raise errors.UnimplementedError("live streams are not served by this version; use Recognize")
+        yield  # makes this a generator, as gRPC wants it
+
+    async def ListModels(  # noqa: N802 - the method's name in the proto
+        self, request: speech_pb2.SpeechToTextListModelsRequest, context: _Context
+    ) -> speech_pb2.SpeechToTextListModelsResponse:
+        """The one model that this replica serves."""
+        limits = models_pb2.RequestLimits(
+            max_audio_duration=duration(self._options.max_audio_seconds),
+            max_message_bytes=self._options.max_message_bytes,
+        )
+        model = responses.model(self._model(), self._options.fallback_reason, limits)
+        return speech_pb2.SpeechToTextListModelsResponse(models=[model])
+
+    def _model(self) -> ModelInfo:
+        model = self._transcriber.model
+        if model is None:
+            raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
+        return model
+
+    def _metadata(
+        self, model: ModelInfo, recognition: Recognition, total: float
+    ) -> audio_pb2.RecognitionMetadata:
+        selection = audio_pb2.ModelSelection(
+            model=model.name, engine=model.engine, fallback_reason=self._options.fallback_reason
+        )
+        return audio_pb2.RecognitionMetadata(
+            selection=selection,
+            latency=responses.latency(recognition, total),
+            audio_duration=duration(recognition.audio_seconds),
+            billed_duration=duration(recognition.audio_seconds),
+            replica=self._options.replica,
+        )

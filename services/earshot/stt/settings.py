@@ -1,0 +1,19 @@
+"""Settings of the speech-to-text service, beside those common to both."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from earshot.runtime.settings import PositiveInt, PositiveSeconds, Seconds, ServiceSettings
+
+
+class SpeechSettings(ServiceSettings):
+    """What the speech-to-text service can be told."""
+
+    device: str = Field("auto", description="For torch and CTranslate2: auto, cpu or cuda.")
+    decoders: PositiveInt = Field(1, description="Processes that decode audio.")
+    max_audio_seconds: PositiveSeconds = Field(3600.0, description="Longest clip, in seconds.")
+    free_audio_seconds: Seconds = Field(60.0, description="So much audio may come of any number of bytes;")
+    audio_seconds_per_byte: PositiveSeconds = Field(
+        0.05, description="beyond it only so much for each: a small file must not become hours."
+    )

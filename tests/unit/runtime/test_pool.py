@@ -1,0 +1,217 @@
+"""Worker processes: what they do, and what happens when they do not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from earshot import errors
+from earshot.runtime.blobs import Blob
+from earshot.runtime.messages import TaskSpec
+from earshot.runtime.pool import Pool, PoolEvents, PoolOptions
+
+TASKS = "tests.unit.runtime.tasks"
+
+
+@asynccontextmanager
+async def pool(
+    task: str = "Echo", scratch: Path | None = None, restarts: list[str] | None = None, **options: float
+) -> AsyncIterator[Pool]:
+    spec = TaskSpec(f"{TASKS}:{task}", {"scratch": str(scratch)} if scratch else {})
+    events = PoolEvents(on_restart=(restarts if restarts is not None else []).append)
+    made = Pool(spec, PoolOptions("test", **options), events)  # type: ignore[arg-type]
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()
+
+
+async def test_a_job_goes_over_and_its_result_comes_back() -> None:
+    async with pool() as made:
+        with Blob.of(b"abc" * 100_000) as blob:
+            outcome = await made.submit(b"hello", blob)
+        assert made.info == b"echo"
+        assert outcome.body == b"hello"
+        assert outcome.blob is not None
+        with outcome.blob as answer:
+            assert bytes(answer.view()) == b"cba" * 100_000
+        assert outcome.work_seconds > 0
+        assert outcome.queue_seconds >= 0
+
+
+async def test_a_body_longer_than_a_datagram_goes_over() -> None:
+    async with pool() as made:
+        outcome = await made.submit(b"big 3000000")
+        assert outcome.body == b"x" * 3_000_000
+        long = b"y" * 2_000_000
+        assert (await made.submit(long)).body == long
+
+
+async def test_a_task_may_refuse_one_job_and_go_on() -> None:
+    async with pool() as made:
+        with pytest.raises(errors.InvalidArgumentError) as caught:
+            await made.submit(b"refuse")
+        assert (caught.value.reason, caught.value.field) == ("NO_GOOD", "config.model")
+        assert (await made.submit(b"on")).body == b"on"
+
+
+async def test_a_fault_tells_its_kind_and_no_content(capfd: pytest.CaptureFixture[str]) -> None:
+    async with pool() as made:
+        with pytest.raises(errors.InternalError, match="ValueError") as caught:
+            await made.submit(b"crash")
+        assert "canary" not in str(caught.value)
+    assert "ValueError: canary" not in capfd.readouterr().err
+
+
+async def test_a_lost_job_is_tried_once_more(tmp_path: Path) -> None:
+    restarts: list[str] = []
+    async with pool(scratch=tmp_path, restarts=restarts) as made:
+        assert (await made.submit(b"die-once x")).body == b"die-once x"
+        assert len(restarts) == 1
+
+
+async def test_a_job_that_kills_two_workers_is_given_up_and_the_pool_lives() -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts) as made:
+        with pytest.raises(errors.UnavailableError, match="died twice"):
+            await made.submit(b"die")
+        assert (await made.submit(b"on")).body == b"on"
+        assert len(restarts) == 2
+
+
+async def test_a_worker_that_dies_idle_is_replaced_before_the_next_job() -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts) as made:
+        first = int((await made.submit(b"pid")).body)
+        os.kill(first, signal.SIGKILL)
+        await _until(lambda: restarts != [])
+        assert int((await made.submit(b"pid")).body) != first
+
+
+async def test_no_worker_outlives_its_pool() -> None:
+    async with pool(workers=2):
+        children = psutil.Process().children()
+        assert len(children) >= 2
+    assert not any(child.is_running() for child in children)
+
+
+async def test_what_waits_is_taken_as_one_batch() -> None:
+    async with pool("Batches", max_batch=4) as made:
+        sizes = await asyncio.gather(*(made.submit(b"x") for _ in range(9)))
+    assert [int(size.body) for size in sizes] == [4, 4, 4, 4, 4, 4, 4, 4, 1]
+
+
+async def test_workers_share_the_queue() -> None:
+    async with pool(workers=2) as made:
+        pids = await asyncio.gather(*(made.submit(b"sleep 0.2") for _ in range(2)), _busy(made))
+    assert pids[-1] == 2
+
+
+async def test_work_whose_deadline_has_passed_never_starts() -> None:
+    async with pool() as made:
+        ahead = asyncio.create_task(made.submit(b"sleep 0.3"))
+        await asyncio.sleep(0.05)
+        with pytest.raises(errors.DeadlineExceededError):
+            await made.submit(b"late", deadline=time.monotonic() + 0.05)
+        await ahead
+        assert made.waiting == 0
+
+
+async def test_a_deadline_ends_the_work_at_hand(tmp_path: Path) -> None:
+    async with pool(scratch=tmp_path) as made:
+        with pytest.raises(errors.DeadlineExceededError):
+            await made.submit(b"sleep 60", deadline=time.monotonic() + 0.1)
+        await _until((tmp_path / "cancelled").exists)
+        assert (await made.submit(b"on")).body == b"on"
+
+
+async def test_a_caller_that_leaves_ends_the_work_at_hand(tmp_path: Path) -> None:
+    async with pool(scratch=tmp_path) as made:
+        caller = asyncio.create_task(made.submit(b"sleep 60"))
+        await _until(lambda: made.busy == 1)
+        caller.cancel()
+        await _until((tmp_path / "cancelled").exists)
+
+
+async def test_a_worker_that_does_not_heed_is_replaced() -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts, cancel_seconds=0.1) as made:
+        with pytest.raises(errors.DeadlineExceededError):
+            await made.submit(b"stuck 60", deadline=time.monotonic() + 0.1)
+        assert (await made.submit(b"on")).body == b"on"
+        assert len(restarts) == 1
+
+
+async def test_work_fails_as_unavailable_when_the_pool_stops() -> None:
+    async with pool() as made:
+        at_work = asyncio.create_task(made.submit(b"sleep 60"))
+        waiting = asyncio.create_task(made.submit(b"later"))
+        await _until(lambda: made.busy == 1)
+    for task in (at_work, waiting):
+        with pytest.raises(errors.UnavailableError):
+            await task
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "message"),
+    [
+        ("broken", errors.FailedPreconditionError, "no weights"),
+        ("dies", errors.FailedPreconditionError, "died while it loaded"),
+        ("missing", errors.InternalError, "AttributeError"),
+    ],
+)
+async def test_a_task_that_cannot_be_made_stops_the_start(
+    task: str, kind: type[errors.EarshotError], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        async with pool(task, workers=2):
+            pass
+    assert not [child for child in psutil.Process().children() if "earshot.runtime.worker" in child.cmdline()]
+
+
+async def test_an_engine_process_has_no_grpc_and_one_thread() -> None:
+    async with pool(threads=3) as made:
+        modules = (await made.submit(b"modules")).body.decode().split()
+        assert not [name for name in modules if name.partition(".")[0] in {"grpc", "google", "asyncio"}]
+        assert (await made.submit(b"environment OMP_NUM_THREADS")).body == b"3"
+
+
+async def test_a_worker_dies_with_its_front_process(tmp_path: Path) -> None:
+    script = (
+        "import asyncio, sys\n"
+        "from earshot.runtime.messages import TaskSpec\n"
+        "from earshot.runtime.pool import *\n"
+        "async def main():\n"
+        f"    pool = Pool(TaskSpec('{TASKS}:Echo', {{}}), PoolOptions('test'), PoolEvents())\n"
+        "    await pool.start()\n"
+        "    print((await pool.submit(b'pid')).body.decode(), flush=True)\n"
+        "    await pool.submit(b'stuck 60')\n"
+        "asyncio.run(main())\n"
+    )
+    front = await asyncio.create_subprocess_exec("python", "-c", script, stdout=asyncio.subprocess.PIPE)
+    assert front.stdout is not None
+    worker = psutil.Process(int(await front.stdout.readline()))
+    front.kill()
+    await front.wait()
+    await _until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+async def _busy(made: Pool) -> int:
+    await _until(lambda: made.busy == 2)
+    return made.busy
+
+
+async def _until(condition: object) -> None:
+    """Waits for what will happen; the test's own time limit bounds it."""
+    assert callable(condition)
+    while not condition():
+        await asyncio.sleep(0.01)

@@ -12,14 +12,17 @@ MEBIBYTE: Final = 1024 * 1024
 # service's own limit lies below, so that what is a little too long gets a proper answer.
 HEADROOM_BYTES: Final = 16 * MEBIBYTE
 
-DEFAULT_MESSAGE_BYTES: Final = 64 * MEBIBYTE
+LONG_CLIP: Final = "send a compressed encoding (FLAC, Opus) or a shorter clip"
 
 
-def check_message(size: int, most: int) -> None:
-    """Raises ``OutOfRangeError`` for a message of ``size`` bytes where ``most`` are taken."""
+def check_message(size: int, most: int, field: str, advice: str) -> None:
+    """Raises ``OutOfRangeError`` for a message of ``size`` bytes where ``most`` are taken.
+
+    ``field`` is the one that makes messages long, ``advice`` what to do about it.
+    """
     if size > most:
         raise errors.OutOfRangeError(
-            f"the message has {size} bytes, {most} are taken; send a compressed encoding or a shorter clip",
+            f"the message has {size} bytes and {most} are taken; {advice}",
             reason="MESSAGE_TOO_LARGE",
-            field="content",
+            field=field,
         )

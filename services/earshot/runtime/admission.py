@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from earshot import errors
 from earshot.runtime.metrics import Metrics
+from earshot.runtime.settings import MEBIBYTE, ServiceSettings
 
 _SMOOTHING = 0.2  # share of the newest service time in the running mean
 _RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds
@@ -20,6 +21,15 @@ class AdmissionLimits:
     at_work: int  # requests that the workers can hold
     waiting: int  # requests beyond those
     max_bytes: int  # of all messages inside
+
+    @classmethod
+    def of(cls, settings: ServiceSettings) -> AdmissionLimits:
+        """The part of the settings that concerns admission."""
+        return cls(
+            at_work=settings.workers * settings.max_batch,
+            waiting=settings.queue,
+            max_bytes=settings.queue_mebibytes * MEBIBYTE,
+        )
 
 
 class Admission:

@@ -8,7 +8,7 @@ import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -22,7 +22,7 @@ _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
 REPLICA_TRAILER: Final = "earshot-replica"
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
 UnaryBehaviour = Callable[[Message, Context], Awaitable[Message]]
 StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]

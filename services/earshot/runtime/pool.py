@@ -10,6 +10,7 @@ from earshot import errors
 from earshot.runtime.batching import Outcome, Pending, WorkQueue
 from earshot.runtime.blobs import Blob
 from earshot.runtime.messages import MAX_BATCH, TaskSpec
+from earshot.runtime.settings import ServiceSettings
 from earshot.runtime.task import Fault, Result
 from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
 
@@ -28,6 +29,11 @@ class PoolOptions:
     cancel_seconds: float = 10.0  # a worker that goes on with cancelled work for longer is replaced
     restart_initial_seconds: float = 0.1  # wait before a dead worker is started again,
     restart_maximum_seconds: float = 10.0  # doubled each time that it dies before it is ready
+
+    @classmethod
+    def of(cls, name: str, settings: ServiceSettings) -> PoolOptions:
+        """A pool of engines, as the settings have it."""
+        return cls(name, workers=settings.workers, threads=settings.threads, max_batch=settings.max_batch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ engines, their threads and their forks are alone here.
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ import msgspec
 
 from earshot.runtime import messages
 from earshot.runtime.blobs import Blob
+from earshot.runtime.factories import named
 from earshot.runtime.flags import CancelFlag
 from earshot.runtime.task import Fault, Job, Result, Task, from_parts, to_parts
 
@@ -60,8 +60,7 @@ def _make_task(sock: socket.socket) -> Task:
     spec = msgspec.msgpack.decode(data, type=messages.TaskSpec)
     start = time.perf_counter()
     try:
-        module, _, name = spec.factory.partition(":")
-        task = cast("Task", getattr(importlib.import_module(module), name)(spec.options))
+        task = cast("Task", named(spec.factory)(spec.options))
     except Exception as exc:
         _report(exc)
         messages.send(sock, messages.Refused(to_parts(exc)))

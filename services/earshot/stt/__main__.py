@@ -5,15 +5,13 @@ from __future__ import annotations
 from earshot.gen.v1 import speech_pb2_grpc
 from earshot.runtime.admission import Admission, AdmissionLimits
 from earshot.runtime.health import Health
-from earshot.runtime.launch import launch
-from earshot.runtime.logs import logger
+from earshot.runtime.launch import announce_engine, launch
 from earshot.runtime.messages import TaskSpec
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.observed import observed_pool
 from earshot.runtime.pool import Pool, PoolOptions
 from earshot.runtime.reflection import SPEECH_TO_TEXT
 from earshot.runtime.server import RUNNING, Server, Service
-from earshot.runtime.settings import MEBIBYTE
 from earshot.stt.engines.selection import Selection, select
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings
@@ -23,14 +21,18 @@ _DECODERS, _ENGINES = "decoders", "engines"
 
 
 async def serve(settings: SpeechSettings) -> None:
-    """Builds the service, top to bottom, and runs it until a signal."""
+    """Picks the engine and runs the service until a signal."""
+    await run(settings, select(settings.engine, settings.model, settings.cache))
+
+
+async def run(settings: SpeechSettings, selection: Selection) -> None:
+    """Builds the service around an engine, top to bottom, and runs it until a signal."""
     metrics = Metrics()
     health = Health(SPEECH_TO_TEXT, RUNNING, _DECODERS, _ENGINES)
-    selection = select(settings.engine, settings.model, settings.cache)
-    _announce(selection, metrics)
+    announce_engine(metrics, selection.engine, selection.model, selection.fallback_reason)
     decoders = _decoders(settings, metrics, health)
     engines = _engines(settings, selection, metrics, health)
-    transcriber = Transcriber(decoders, engines, _admission(settings, metrics), metrics)
+    transcriber = Transcriber(decoders, engines, Admission(AdmissionLimits.of(settings), metrics), metrics)
     servicer = SpeechToTextServicer(transcriber, ServicerOptions.of(settings, selection.fallback_reason))
     service = Service(
         register=lambda server: speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server),
@@ -38,13 +40,6 @@ async def serve(settings: SpeechSettings) -> None:
         close=transcriber.stop,
     )
     await Server(settings, metrics, health).run(service)
-
-
-def _announce(selection: Selection, metrics: Metrics) -> None:
-    metrics.model.info({"engine": selection.engine, "model": selection.model})
-    logger().info(
-        "engine", engine=selection.engine, model=selection.model, fallback_reason=selection.fallback_reason
-    )
 
 
 def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Pool:
@@ -66,19 +61,7 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "cache": str(settings.cache),
     }
     spec = TaskSpec("earshot.stt.engine_task:make", options)
-    pool = PoolOptions(
-        _ENGINES, workers=settings.workers, threads=settings.threads, max_batch=settings.max_batch
-    )
-    return observed_pool(spec, pool, metrics, health)
-
-
-def _admission(settings: SpeechSettings, metrics: Metrics) -> Admission:
-    limits = AdmissionLimits(
-        at_work=settings.workers * settings.max_batch,
-        waiting=settings.queue,
-        max_bytes=settings.queue_mebibytes * MEBIBYTE,
-    )
-    return Admission(limits, metrics)
+    return observed_pool(spec, PoolOptions.of(_ENGINES, settings), metrics, health)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 
 from earshot.runtime.blobs import Blob
+from earshot.runtime.factories import named
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 from earshot.stt import wire
 from earshot.stt.types import Engine, Loader
@@ -34,6 +34,5 @@ class EngineTask:
 def make(options: dict[str, str]) -> EngineTask:
     """``loader`` is "module:function" and ``model`` its first argument; the rest goes with it."""
     rest = dict(options)
-    module, _, name = rest.pop("loader").partition(":")
-    loader = cast("Loader", getattr(importlib.import_module(module), name))
+    loader = cast("Loader", named(rest.pop("loader")))
     return EngineTask(loader(rest.pop("model"), rest))

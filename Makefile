@@ -1,0 +1,36 @@
+# Two commands: `make demo` and `make test`. Both make .venv the first time, and install nothing after.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The release that all is tested with. Put first, so that nothing else chooses another; a machine
+# without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
+TORCH ?= torch==2.13.0
+
+.PHONY: install demo test lint protos clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/earshot demo
+
+# Everything that needs neither root nor a cluster, over the real wire, with the real Envoy.
+test: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# After a change of a .proto file.
+protos: install
+	$(BIN)/python protos/generate.py
+
+clean:
+	rm -rf $(VENV)

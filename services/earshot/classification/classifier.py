@@ -1,0 +1,55 @@
+"""From texts and labels to scores: the core of the service. It knows neither gRPC nor an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from earshot.classification import wire
+from earshot.classification.types import ClassificationRequest, ModelInfo
+from earshot.runtime.admission import Admission
+from earshot.runtime.batching import Outcome
+from earshot.runtime.metrics import Metrics
+from earshot.runtime.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The scores of each text, in its labels' order, and where the time went, in seconds."""
+
+    scores: wire.Scores
+    queue_seconds: float
+    inference_seconds: float
+
+
+class Classifier:
+    """Scores texts in a worker process."""
+
+    def __init__(self, engines: Pool, admission: Admission, metrics: Metrics) -> None:
+        self.admission = admission
+        self._engines, self._metrics = engines, metrics
+        self.model: ModelInfo | None = None  # until it is loaded
+
+    async def start(self) -> None:
+        """Starts the processes and loads the model. Raises what keeps it from loading."""
+        await self._engines.start()
+        self.model = wire.decode_info(self._engines.info)
+
+    async def stop(self) -> None:
+        """Ends the processes; what is still at work fails with ``UnavailableError``."""
+        await self._engines.stop()
+
+    async def classify(self, requests: Sequence[ClassificationRequest], deadline: float) -> Scored:
+        """Scores texts; the caller holds a permit. ``deadline`` is by ``time.monotonic``.
+
+        Raises ``DeadlineExceededError``, and ``UnavailableError`` when workers died on it.
+        """
+        outcome = await self._engines.submit(wire.encode(requests), None, deadline)
+        self._observe(requests, outcome)
+        return Scored(wire.decode_scores(outcome.body), outcome.queue_seconds, outcome.work_seconds)
+
+    def _observe(self, requests: Sequence[ClassificationRequest], outcome: Outcome) -> None:
+        self.admission.observe(outcome.work_seconds)
+        self._metrics.characters.inc(sum(len(request.text) for request in requests))
+        self._metrics.stage_seconds.labels("queue").observe(outcome.queue_seconds)
+        self._metrics.stage_seconds.labels("inference").observe(outcome.work_seconds)

@@ -1,0 +1,167 @@
+"""The edge of the classification service: messages in, messages out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from earshot import errors
+from earshot.classification import requests, responses
+from earshot.classification.classifier import Classifier, Scored
+from earshot.classification.labels import LabelLimits
+from earshot.classification.ranking import NOTHING_SAID
+from earshot.classification.settings import ClassificationSettings
+from earshot.classification.transcripts import Transcripts
+from earshot.classification.types import ModelInfo
+from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2
+from earshot.rpc.deadlines import deadline_of
+from earshot.rpc.limits import LONG_CLIP, check_message
+from earshot.rpc.wire import duration
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+_NOT_SCORED: Final = Scored([], 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ServicerOptions:
+    """What the edge must know beside the core."""
+
+    replica: str
+    fallback_reason: str  # why the engine is not the preferred one; empty where it is
+    limits: LabelLimits
+    max_message_bytes: int
+    max_request_seconds: float
+
+    @classmethod
+    def of(cls, settings: ClassificationSettings, fallback_reason: str) -> ServicerOptions:
+        """The part of the settings that concerns the edge."""
+        return cls(
+            replica=settings.replica,
+            fallback_reason=fallback_reason,
+            limits=settings.label_limits,
+            max_message_bytes=settings.max_message_bytes,
+            max_request_seconds=settings.max_request_seconds,
+        )
+
+
+class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServicer):
+    """Answers ``earshot.v1.ZeroShotClassifier``; errors are translated by the interceptor."""
+
+    def __init__(self, classifier: Classifier, transcripts: Transcripts, options: ServicerOptions) -> None:
+        self._classifier, self._transcripts, self._options = classifier, transcripts, options
+
+    async def Classify(  # noqa: N802 - the method's name in the proto
+        self, request: classification_pb2.ClassifyRequest, context: _Context
+    ) -> classification_pb2.ClassifyResponse:
+        """Texts against labels."""
+        started = time.monotonic()
+        deadline = deadline_of(context, self._options.max_request_seconds)
+        model = self._model()
+        self._check_size(request, "inputs", "send the texts in several requests")
+        questions = requests.classify_questions(request, model, self._options.limits)
+        texts = [text.text for text in request.inputs]
+        asked = [question.about(text) for question, text in zip(questions, texts, strict=True)]
+        with self._classifier.admission.permit(request.ByteSize()):
+            scored = await self._classifier.classify(asked, deadline)
+        answers = [question.answer(one) for question, one in zip(questions, scored.scores, strict=True)]
+        return classification_pb2.ClassifyResponse(
+            results=[responses.result(answer) for answer in answers],
+            metadata=self._metadata(model, scored, sum(map(len, texts)), time.monotonic() - started),
+        )
+
+    async def ClassifySpeech(  # noqa: N802 - the method's name in the proto
+        self, request: classification_pb2.ClassifySpeechRequest, context: _Context
+    ) -> classification_pb2.ClassifySpeechResponse:
+        """Speech against labels; the labels are checked first: they are cheap."""
+        started = time.monotonic()
+        deadline = deadline_of(context, self._options.max_request_seconds)
+        model = self._model()
+        self._check_size(request, "content", LONG_CLIP)
+        question = requests.speech_question(request.classification_config, model, self._options.limits)
+        with self._classifier.admission.permit(request.ByteSize()):
+            heard = await self._transcripts.recognize(request.recognition_config, request.content, deadline)
+            heard_after = time.monotonic() - started
+            transcript = _transcript(heard)
+            scored, answer = await self._score(question, transcript, deadline)
+        metadata = self._metadata(model, scored, len(transcript), time.monotonic() - started)
+        metadata.latency.upstream.CopyFrom(duration(heard_after))
+        return classification_pb2.ClassifySpeechResponse(
+            results=heard.results,
+            transcript=transcript,
+            classification=answer,
+            recognition_metadata=heard.metadata,
+            classification_metadata=metadata,
+        )
+
+    async def StreamingClassifySpeech(  # noqa: N802 - the method's name in the proto
+        self,
+        request_iterator: AsyncIterator[classification_pb2.StreamingClassifySpeechRequest],
+        context: _Context,
+    ) -> AsyncIterator[classification_pb2.StreamingClassifySpeechResponse]:
+        """Live audio: not served by this version."""
+        raise errors.UnimplementedError("live streams are not served by this version; use ClassifySpeech")
+        yield  # makes this a generator, as gRPC wants it
+
+    async def ListModels(  # noqa: N802 - the method's name in the proto
+        self, request: classification_pb2.ZeroShotClassifierListModelsRequest, context: _Context
+    ) -> classification_pb2.ZeroShotClassifierListModelsResponse:
+        """The one model that this replica serves, and those that it hears with."""
+        options = self._options
+        model = responses.model(
+            self._model(), options.fallback_reason, options.limits, options.max_message_bytes
+        )
+        heard_with = await self._transcripts.models()
+        return classification_pb2.ZeroShotClassifierListModelsResponse(
+            models=[model], speech_models=heard_with
+        )
+
+    def _model(self) -> ModelInfo:
+        model = self._classifier.model
+        if model is None:
+            raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
+        return model
+
+    def _check_size(
+        self,
+        request: classification_pb2.ClassifyRequest | classification_pb2.ClassifySpeechRequest,
+        field: str,
+        advice: str,
+    ) -> None:
+        check_message(request.ByteSize(), self._options.max_message_bytes, field, advice)
+
+    async def _score(
+        self, question: requests.Question, transcript: str, deadline: float
+    ) -> tuple[Scored, classification_pb2.ClassificationResult]:
+        """The scores of what was said; no label is right for silence."""
+        if not transcript:
+            return _NOT_SCORED, responses.result(NOTHING_SAID)
+        scored = await self._classifier.classify([question.about(transcript)], deadline)
+        return scored, responses.result(question.answer(scored.scores[0]))
+
+    def _metadata(
+        self, model: ModelInfo, scored: Scored, characters: int, total: float
+    ) -> classification_pb2.ClassificationMetadata:
+        selection = audio_pb2.ModelSelection(
+            model=model.name, engine=model.engine, fallback_reason=self._options.fallback_reason
+        )
+        latency = audio_pb2.LatencyBreakdown(
+            queue=duration(scored.queue_seconds),
+            inference=duration(scored.inference_seconds),
+            total=duration(total),
+        )
+        return classification_pb2.ClassificationMetadata(
+            selection=selection,
+            latency=latency,
+            billed_characters=characters,
+            replica=self._options.replica,
+        )
+
+
+def _transcript(heard: speech_pb2.RecognizeResponse) -> str:
+    """All that was said, in one piece."""
+    parts = [one.alternatives[0].transcript.strip() for one in heard.results if one.alternatives]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,33 @@
+"""Settings of the classification service, beside those common to both."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from earshot.classification.labels import LabelLimits
+from earshot.runtime.settings import PositiveInt, ServiceSettings
+
+
+class ClassificationSettings(ServiceSettings):
+    """What the classification service can be told."""
+
+    speech_target: str = Field(
+        "127.0.0.1:8080", description="host:port of the speech-to-text service, best through the proxy."
+    )
+    label_cache: PositiveInt = Field(10_000, description="Label vectors that each worker keeps.")
+    max_texts: PositiveInt = Field(1000, description="Texts in one request.")
+    max_text_characters: PositiveInt = Field(100_000, description="Length of one text, in characters.")
+    max_labels: PositiveInt = Field(1000, description="Labels for one text.")
+    max_label_characters: PositiveInt = Field(1000, description="Length of one label or description.")
+    max_scores: PositiveInt = Field(100_000, description="Texts times labels in one request.")
+
+    @property
+    def label_limits(self) -> LabelLimits:
+        """What one request may ask."""
+        return LabelLimits(
+            max_labels=self.max_labels,
+            max_label_characters=self.max_label_characters,
+            max_texts=self.max_texts,
+            max_text_characters=self.max_text_characters,
+            max_scores=self.max_scores,
+        )

@@ -1,0 +1,80 @@
+"""The port through which this service hears: the speech-to-text service, as any client calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from earshot import errors
+from earshot.client import AsyncClient, RetryPolicy
+from earshot.gen.v1 import audio_pb2, models_pb2, speech_pb2
+from earshot.rpc.deadlines import time_left
+from earshot.runtime.logs import REQUEST_ID
+
+_MODELS_SECONDS: Final = 2.0  # how long ListModels waits for the other service
+_THEIR_FIELD, _OUR_FIELD = "config", "recognition_config"  # the same message, in two requests
+
+
+class Transcripts(Protocol):
+    """What writes down clips."""
+
+    async def recognize(
+        self, config: audio_pb2.RecognitionConfig, content: bytes, deadline: float
+    ) -> speech_pb2.RecognizeResponse:
+        """Writes down a clip. ``deadline`` is by ``time.monotonic``. Raises the service's own errors."""
+        ...
+
+    async def models(self) -> Sequence[models_pb2.Model]:
+        """The models that it hears with; none while the service cannot be reached."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        ...
+
+
+class SpeechToTextTranscripts:
+    """Hears through a speech-to-text service, best behind the proxy that knows its replicas."""
+
+    def __init__(self, target: str, max_message_bytes: int) -> None:
+        # The proxy retries on other replicas; two attempts bridge the proxy's own restart.
+        self._client = AsyncClient(
+            target, retry=RetryPolicy(max_attempts=2), max_message_bytes=max_message_bytes
+        )
+
+    async def recognize(
+        self, config: audio_pb2.RecognitionConfig, content: bytes, deadline: float
+    ) -> speech_pb2.RecognizeResponse:
+        """See :class:`Transcripts`."""
+        request = speech_pb2.RecognizeRequest(config=config, content=content)
+        try:
+            return await self._client.send_recognize(
+                request, timeout=_positive(time_left(deadline)), metadata={"x-request-id": REQUEST_ID.get()}
+            )
+        except errors.EarshotError as exc:
+            exc.field = _renamed(exc.field)
+            raise
+
+    async def models(self) -> Sequence[models_pb2.Model]:
+        """See :class:`Transcripts`."""
+        try:
+            return (await self._client.send_list_models(timeout=_MODELS_SECONDS)).models
+        except errors.EarshotError:
+            return ()
+
+    async def close(self) -> None:
+        """See :class:`Transcripts`."""
+        await self._client.close()
+
+
+def _positive(seconds: float) -> float:
+    if seconds <= 0:
+        raise errors.DeadlineExceededError("the deadline passed before the clip could be written down")
+    return seconds
+
+
+def _renamed(field: str) -> str:
+    """The caller's name for a field that the speech-to-text service complains of."""
+    if field == _THEIR_FIELD or field.startswith(f"{_THEIR_FIELD}."):
+        return _OUR_FIELD + field.removeprefix(_THEIR_FIELD)
+    return field

@@ -1,0 +1,25 @@
+"""Clips made here, so that a test can say what is in them."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+
+
+def noise(seconds: float, rate: int = 16_000) -> bytes:
+    """Raw s16 samples, one channel."""
+    generator = np.random.default_rng(7)
+    return generator.integers(-8000, 8000, int(seconds * rate), dtype=np.int16).tobytes()
+
+
+def wav(seconds: float, rate: int = 16_000, samples: bytes | None = None) -> bytes:
+    """A WAV file of noise, or of ``samples``."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(noise(seconds, rate) if samples is None else samples)
+    return file.getvalue()

@@ -1,0 +1,109 @@
+"""Real servers on free ports, with real worker processes and fake engines in them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from earshot.classification import __main__ as classification
+from earshot.classification.engines.selection import Selection as TextSelection
+from earshot.classification.settings import ClassificationSettings
+from earshot.gen.v1 import classification_pb2_grpc, speech_pb2_grpc
+from earshot.stt import __main__ as stt
+from earshot.stt.engines.selection import Selection as SpeechSelection
+from earshot.stt.settings import SpeechSettings
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service that answers."""
+
+    channel: grpc.aio.Channel
+    port: int
+    metrics_port: int
+
+    @property
+    def speech(self) -> Any:
+        return speech_pb2_grpc.SpeechToTextStub(self.channel)
+
+    @property
+    def texts(self) -> Any:
+        return classification_pb2_grpc.ZeroShotClassifierStub(self.channel)
+
+    @property
+    def health(self) -> Any:
+        return health_pb2_grpc.HealthStub(self.channel)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@asynccontextmanager
+async def _running(serving: Any, port: int, metrics_port: int) -> AsyncIterator[Running]:
+    task = asyncio.ensure_future(serving)
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            running = Running(channel, port, metrics_port)
+            await _wait_ready(running, task)
+            yield running
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _wait_ready(running: Running, task: asyncio.Future[None]) -> None:
+    while True:
+        if task.done():
+            task.result()
+        try:
+            answer = await running.health.Check(health_pb2.HealthCheckRequest())
+        except grpc.aio.AioRpcError:
+            await asyncio.sleep(0.02)
+            continue
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            return
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def start_speech() -> Start:
+    """Starts a speech-to-text service with a fake engine: ``start_speech("model", **settings)``."""
+
+    @asynccontextmanager
+    async def start(model: str = "fake", **settings: Any) -> AsyncIterator[Running]:
+        ports = {"port": free_port(), "metrics_port": free_port()}
+        made = SpeechSettings(**{"drain_seconds": 0, "replica": "stt-test", **ports, **settings})
+        selection = SpeechSelection("tests.rpc.fakes:load_speech", "fake", model, "the test wants a fake")
+        async with _running(stt.run(made, selection), made.port, made.metrics_port) as running:
+            yield running
+
+    return start
+
+
+@pytest.fixture
+def start_texts() -> Start:
+    """Starts a classification service with a fake engine: ``start_texts("model", **settings)``."""
+
+    @asynccontextmanager
+    async def start(model: str = "fake", **settings: Any) -> AsyncIterator[Running]:
+        ports = {"port": free_port(), "metrics_port": free_port()}
+        made = ClassificationSettings(**{"drain_seconds": 0, "replica": "cls-test", **ports, **settings})
+        selection = TextSelection("tests.rpc.fakes:load_texts", "fake", model, "the test wants a fake")
+        async with _running(classification.run(made, selection), made.port, made.metrics_port) as running:
+            yield running
+
+    return start

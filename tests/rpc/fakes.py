@@ -1,0 +1,72 @@
+"""Engines that do what their model's name says, for tests of what is around them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from earshot import errors
+from earshot.classification import types as texts
+from earshot.stt import types as speech
+
+
+@dataclass(frozen=True)
+class FakeSpeech:
+    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails."""
+
+    info: speech.ModelInfo
+
+    def transcribe(
+        self, samples: speech.Samples, options: speech.RecognitionOptions, cancelled: Callable[[], bool]
+    ) -> speech.Transcript:
+        if self.info.name == "crash":
+            raise RuntimeError(f"canary {samples}")
+        if self.info.name == "slow":
+            _sleep(1.0, cancelled)
+        if not samples.any():
+            return speech.Transcript()
+        end = len(samples) / speech.SAMPLE_RATE
+        words = (speech.Word("heard", 0.0, end / 2), speech.Word(str(len(samples)), end / 2, end, 0.5))
+        text = f"heard {len(samples)}"
+        segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
+        return speech.Transcript((segment,), options.language)
+
+
+def load_speech(model: str, options: dict[str, str]) -> FakeSpeech:
+    """A fake that knows English and German, and does no more than word offsets."""
+    features = (speech.Feature.WORD_TIME_OFFSETS,)
+    return FakeSpeech(speech.ModelInfo(model, "fake", ("en", "de"), features, version="1"))
+
+
+@dataclass(frozen=True)
+class FakeTexts:
+    """The longer a label's wording, the higher its score; ``slow`` takes a second for it."""
+
+    info: texts.ModelInfo
+
+    def classify(
+        self, requests: Sequence[texts.ClassificationRequest], cancelled: Callable[[], bool]
+    ) -> list[tuple[float, ...]]:
+        if self.info.name == "slow":
+            _sleep(1.0, cancelled)
+        return [_scores(request.options) for request in requests]
+
+
+def _scores(options: texts.ClassificationOptions) -> tuple[float, ...]:
+    lengths = [len(wording) for wording in options.wordings]
+    most = max(lengths) if options.multi_label else sum(lengths)
+    return tuple(length / most for length in lengths)
+
+
+def load_texts(model: str, options: dict[str, str]) -> FakeTexts:
+    """A fake that knows English, and takes no template."""
+    return FakeTexts(texts.ModelInfo(model, "fake", ("en",), (texts.Feature.MULTI_LABEL,), version="1"))
+
+
+def _sleep(seconds: float, cancelled: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)
+        if cancelled():
+            raise errors.CancelledError("nobody waits")

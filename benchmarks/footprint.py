@@ -1,0 +1,137 @@
+"""Memory and start-up of the default stack on one machine: ``python benchmarks/footprint.py``.
+
+Starts ``earshot up`` (2 speech-to-text and 2 classification replicas, Envoy), puts some calls through it,
+and prints the time until it is ready and each process's memory. Resident memory counts shared pages in every
+process that has them; the proportional set size (PSS) shares them out, so only its sum is the stack's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import psutil
+
+from earshot.client import Client
+
+MEBIBYTE = 2**20
+CALLS = 8
+READY_WITHIN = 120.0  # seconds
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process of the stack; memory in MiB."""
+
+    role: str
+    pid: int
+    rss: float
+    pss: float
+
+
+def main() -> None:
+    """Measures once and prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    into = parser.parse_args().json
+    with running() as (process, port, ready):
+        call(port)
+        rows = sorted(measure(process), key=lambda row: row.role)
+    report(rows, ready)
+    if into:
+        figures = {"ready_seconds": ready, "processes": [asdict(row) for row in rows]}
+        into.write_text(json.dumps(figures, indent=2))
+
+
+@contextmanager
+def running() -> Iterator[tuple[psutil.Process, int, float]]:
+    """The stack's first process, its port, and the seconds until it was ready."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as state:
+        start = time.monotonic()
+        command = [sys.executable, "-m", "earshot.cli", "up", "--port", str(port)]
+        environment = os.environ | {"EARSHOT_STATE": state}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                wait_ready(process, start + READY_WITHIN)
+                yield psutil.Process(process.pid), port, time.monotonic() - start
+            finally:
+                process.terminate()
+
+
+def wait_ready(process: subprocess.Popen[str], deadline: float) -> None:
+    """Reads what ``earshot up`` prints until it says that it is ready."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("ready"):
+            return
+        if time.monotonic() > deadline:
+            break
+    sys.exit("the stack did not become ready")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def call(port: int) -> None:
+    """Some calls to every replica: what is loaded late is loaded then."""
+    sample = Path(str(files("earshot.local"))) / "samples" / "ask-not.flac"
+    with Client(f"127.0.0.1:{port}", timeout=120) as client:
+        for _ in range(CALLS):
+            client.classify_speech(sample, ["politics", "sport"])
+
+
+def measure(root: psutil.Process) -> Iterator[Row]:
+    """Every process below ``root`` and itself, by what it does."""
+    for process in (root, *root.children(recursive=True)):
+        memory = process.memory_full_info()
+        yield Row(role(process), process.pid, memory.rss / MEBIBYTE, memory.pss / MEBIBYTE)
+
+
+def role(process: psutil.Process) -> str:
+    """What a process is for."""
+    command = " ".join(process.cmdline())
+    if "earshot.runtime.worker" in command:
+        parent = role(process.parent())
+        first = min(process.parent().children(), key=lambda child: child.create_time())
+        kind = "decoder" if "stt" in parent and first.pid == process.pid else "engine"
+        return parent.replace("front", kind)
+    found = re.search(r"-m earshot\.(stt|classification)", command)
+    if found:
+        return f"{found[1]}: front process"
+    return "Envoy" if "envoy" in process.name() else "supervisor"
+
+
+def report(rows: list[Row], ready: float) -> None:
+    """The table, and what was promised."""
+    print(f"{'process':36}{'pid':>8}{'RSS MiB':>10}{'PSS MiB':>10}")
+    for row in rows:
+        print(f"{row.role:36}{row.pid:>8}{row.rss:>10.0f}{row.pss:>10.0f}")
+    fronts = [row.rss for row in rows if "front" in row.role]
+    print(f"\nready after {ready:.1f} s (at most 20)")
+    print(f"largest front process {max(fronts):.0f} MiB resident (at most 120)")
+    print(
+        f"whole stack {sum(row.pss for row in rows):.0f} MiB PSS, {sum(row.rss for row in rows):.0f} MiB RSS (at most 2560)"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""The client for asyncio; belongs to the event loop of its first call."""
+
+# ruff: noqa: ASYNC109 - a deadline crosses the wire with the call; a timeout around it would not
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import Self, TypeVar, Unpack, overload
+
+import grpc
+from google.protobuf.message import Message
+
+from earshot import errors
+from earshot.client import options as known
+from earshot.client import requests, responses, results, sources
+from earshot.client.connection import Connection
+from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+class AsyncClient(Connection):
+    """Speech to text and zero-shot classification, behind one port.
+
+    Every method raises from :mod:`earshot.errors`, and tries again what is worth it (``retry``).
+    The keywords that a method takes are those of the TypedDict in its signature.
+    """
+
+    async def recognize(
+        self, source: sources.AsyncSource, **options: Unpack[known.RecognizeOptions]
+    ) -> results.Recognition:
+        """Writes down a clip."""
+        known.check(options, known.RecognizeOptions)
+        audio = await self._load(source, options)
+        request = requests.recognize(audio, options)
+        return responses.recognition(
+            await self._call(self._speech.Recognize, request, options.get("timeout"))
+        )
+
+    @overload
+    async def classify(  # type: ignore[overload-overlap]  # a str is a Sequence[str], and meant alone
+        self, texts: str, labels: Sequence[str], **options: Unpack[known.ClassifyOptions]
+    ) -> results.Classification: ...
+    @overload
+    async def classify(
+        self, texts: requests.Texts, labels: Sequence[str] = (), **options: Unpack[known.ClassifyOptions]
+    ) -> results.Classifications: ...
+    async def classify(
+        self,
+        texts: str | requests.Texts,
+        labels: Sequence[str] = (),
+        **options: Unpack[known.ClassifyOptions],
+    ) -> results.Classification | results.Classifications:
+        """Scores one text, or several at once; a :class:`Text` may have labels of its own."""
+        known.check(options, known.ClassifyOptions)
+        request = requests.classify(texts, labels, options)
+        response = await self._call(self._text.Classify, request, options.get("timeout"))
+        return responses.classified(response, single=isinstance(texts, str))
+
+    async def classify_speech(
+        self,
+        source: sources.AsyncSource,
+        labels: Sequence[str],
+        **options: Unpack[known.ClassifySpeechOptions],
+    ) -> results.SpeechClassification:
+        """Writes down a clip and scores what was said."""
+        known.check(options, known.ClassifySpeechOptions)
+        audio = await self._load(source, options)
+        request = requests.classify_speech(audio, labels, options)
+        response = await self._call(self._text.ClassifySpeech, request, options.get("timeout"))
+        return responses.speech_classification(response)
+
+    async def list_models(self, *, timeout: float | None = None) -> results.Models:
+        """The models of both services. ``timeout``, in seconds, is for each of the two calls."""
+        request = classification_pb2.ZeroShotClassifierListModelsRequest()
+        text = await self._call(self._text.ListModels, request, timeout)
+        return responses.models(await self.send_list_models(timeout=timeout), text)
+
+    async def send_recognize(
+        self,
+        request: speech_pb2.RecognizeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> speech_pb2.RecognizeResponse:
+        """``Recognize`` by its messages, with the same retries; ``timeout`` in seconds."""
+        return await self._call(self._speech.Recognize, request, timeout, metadata)
+
+    async def send_list_models(
+        self, *, timeout: float | None = None, metadata: Mapping[str, str] | None = None
+    ) -> speech_pb2.SpeechToTextListModelsResponse:
+        """The speech-to-text service's ``ListModels`` by its messages; ``timeout`` in seconds."""
+        request = speech_pb2.SpeechToTextListModelsRequest()
+        return await self._call(self._speech.ListModels, request, timeout, metadata)
+
+    async def close(self) -> None:
+        """Closes the connection; calls that are under way end with CancelledError."""
+        self._closed = True
+        if "_channel" in self.__dict__:
+            await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Made at the first call and not before: a channel belongs to the loop that runs then.
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(self.target, self._channel_options())
+        return grpc.aio.secure_channel(self.target, self._credentials, self._channel_options())
+
+    @cached_property
+    def _speech(self) -> speech_pb2_grpc.SpeechToTextAsyncStub:
+        return speech_pb2_grpc.SpeechToTextStub(self._channel)
+
+    @cached_property
+    def _text(self) -> classification_pb2_grpc.ZeroShotClassifierAsyncStub:
+        return classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
+
+    async def _load(self, source: sources.AsyncSource, options: known.AudioOptions) -> sources.Audio:
+        if isinstance(source, AsyncIterable):
+            return await sources.load_async(source, options, self._max_message_bytes)
+        # Files block, and a microphone's iterator for as long as it listens.
+        return await asyncio.to_thread(sources.load, source, options, self._max_message_bytes)
+
+    async def _call(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ResponseT:
+        attempts, headers = self._begin(request, timeout, metadata)
+        while True:
+            try:
+                return await method(request, timeout=attempts.time_left(), metadata=headers)
+            except grpc.RpcError as failure:
+                pause = attempts.pause_after(failure)
+            except asyncio.CancelledError as cancelled:
+                self._check_open(cancelled)
+                raise
+            await asyncio.sleep(pause)
+
+    def _check_open(self, cancelled: asyncio.CancelledError) -> None:
+        # grpc cancels the calls of a channel that closes, as if their task had been: it was not.
+        task = asyncio.current_task()
+        if self._closed and task is not None and not task.cancelling():
+            raise errors.CancelledError("the client was closed during the call") from cancelled

@@ -1,0 +1,105 @@
+"""What the sync and the async client have in common: the channel's options and a call's frame."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from earshot import __version__, errors
+from earshot.client.retry import Attempts, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import grpc
+    from google.protobuf.message import Message
+
+REQUEST_ID: Final = "x-request-id"
+MEBIBYTE: Final = 1024 * 1024
+
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+class Connection:
+    """Where to, how, and with what limits."""
+
+    def __init__(  # noqa: PLR0913 - named, and each of its own kind
+        self,
+        target: str = "localhost:8080",
+        *,
+        timeout: float = 60.0,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Mapping[str, str] | None = None,
+        max_message_bytes: int = 64 * MEBIBYTE,
+    ) -> None:
+        """``target`` is ``host:port`` of the one port behind which both services are.
+
+        ``timeout``, in seconds, is for a call with all its retries, unless the call names its own.
+        ``credentials`` make the channel TLS; None is plain text. ``metadata`` goes with every call.
+        A request of more than ``max_message_bytes`` is refused before it is sent.
+        """
+        self.target = target
+        self._timeout = timeout
+        self._retry = retry
+        self._credentials = credentials
+        self._metadata = _lower(metadata)
+        self._max_message_bytes = max_message_bytes
+        self._closed = False
+        self._open()
+
+    def _open(self) -> None:
+        """Makes what a client needs from its beginning."""
+
+    def _channel_options(self) -> list[tuple[str, str | int]]:
+        return [
+            ("grpc.primary_user_agent", f"earshot/{__version__}"),
+            ("grpc.max_send_message_length", self._max_message_bytes),
+            ("grpc.max_receive_message_length", self._max_message_bytes),
+            # A path that has died without a word is noticed while a call waits on it.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.keepalive_permit_without_calls", 0),
+            # The library's own back-off between connections, 1 s growing to 120 s, would
+            # outlast our retries.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 1_000),
+            ("grpc.max_reconnect_backoff_ms", 5_000),
+            # Retries are counted in one place, ``earshot.client.retry``.
+            ("grpc.enable_retries", 0),
+            ("grpc.service_config_disable_resolution", 1),
+            # A proxy set for the Internet does not reach the machine that we are on.
+            ("grpc.enable_http_proxy", 0 if self.target.startswith(_LOOPBACK) else 1),
+        ]
+
+    def _begin(
+        self, request: Message, timeout: float | None, metadata: Mapping[str, str] | None
+    ) -> tuple[Attempts, tuple[tuple[str, str], ...]]:
+        """The frame of one call: its attempts, and the metadata that goes with each of them."""
+        if self._closed:
+            raise errors.FailedPreconditionError("this client is closed: make a new one")
+        self._check_size(request)
+        headers = {REQUEST_ID: str(uuid.uuid4())} | self._metadata | _lower(metadata)
+        seconds = self._timeout if timeout is None else timeout
+        return Attempts(self._retry, seconds, headers[REQUEST_ID]), tuple(headers.items())
+
+    def _check_size(self, request: Message) -> None:
+        size = request.ByteSize()
+        if size > self._max_message_bytes:
+            raise too_large(size, self._max_message_bytes)
+
+
+def _lower(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    # HTTP/2 has no other names, and the library refuses them.
+    return {name.lower(): value for name, value in (metadata or {}).items()}
+
+
+def too_large(size: int, limit: int) -> errors.OutOfRangeError:
+    """The error for a message of ``size`` bytes; ``limit`` is in bytes too."""
+    return errors.OutOfRangeError(
+        f"the audio makes a message of at least {size / MEBIBYTE:.1f} MiB, and the limit is "
+        f"{limit / MEBIBYTE:.1f} MiB: compress it (FLAC, Opus), cut it, or raise max_message_bytes here "
+        "and at the service",
+        reason="MESSAGE_TOO_LARGE",
+        field="content",
+    )

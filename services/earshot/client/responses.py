@@ -1,0 +1,161 @@
+"""Response messages, as what the clients give back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+from earshot.client.results import (
+    Classification,
+    Classifications,
+    LabelScore,
+    Latency,
+    Limits,
+    Model,
+    Models,
+    Recognition,
+    Segment,
+    SpeechClassification,
+    Word,
+)
+from earshot.gen.v1 import audio_pb2, classification_pb2, models_pb2, speech_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from google.protobuf.duration_pb2 import Duration
+
+
+class _Answered(TypedDict):
+    model: str
+    engine: str
+    fallback_reason: str
+    replica: str
+    latency: Latency
+
+
+def recognition(response: speech_pb2.RecognizeResponse) -> Recognition:
+    """What was said."""
+    return _recognition(response.results, response.metadata)
+
+
+def classified(
+    response: classification_pb2.ClassifyResponse, *, single: bool
+) -> Classification | Classifications:
+    """The scores of each text, or of the only one."""
+    scores = _classifications(response)
+    return scores[0] if single else scores
+
+
+def _classifications(response: classification_pb2.ClassifyResponse) -> Classifications:
+    answered = _answered(response.metadata)
+    return Classifications(
+        results=tuple(_classification(result, answered) for result in response.results),
+        billed_characters=response.metadata.billed_characters,
+        **answered,
+    )
+
+
+def speech_classification(response: classification_pb2.ClassifySpeechResponse) -> SpeechClassification:
+    """What was said, and its scores."""
+    return SpeechClassification(
+        text=response.transcript,
+        recognition=_recognition(response.results, response.recognition_metadata),
+        classification=_classification(response.classification, _answered(response.classification_metadata)),
+    )
+
+
+def models(
+    speech: speech_pb2.SpeechToTextListModelsResponse,
+    text: classification_pb2.ZeroShotClassifierListModelsResponse,
+) -> Models:
+    """The models of both services."""
+    return Models(
+        speech=tuple(_model(model) for model in speech.models),
+        text=tuple(_model(model) for model in text.models),
+    )
+
+
+def _recognition(
+    results: Iterable[audio_pb2.SpeechRecognitionResult], metadata: audio_pb2.RecognitionMetadata
+) -> Recognition:
+    return Recognition(
+        segments=tuple(_segment(result) for result in results if result.alternatives),
+        audio_duration=_seconds(metadata.audio_duration),
+        billed_duration=_seconds(metadata.billed_duration),
+        **_answered(metadata),
+    )
+
+
+def _segment(result: audio_pb2.SpeechRecognitionResult) -> Segment:
+    likeliest = result.alternatives[0]
+    return Segment(
+        text=likeliest.transcript,
+        start=_seconds(result.result_start_offset),
+        end=_seconds(result.result_end_offset),
+        confidence=likeliest.confidence if likeliest.HasField("confidence") else None,
+        words=tuple(_word(word) for word in likeliest.words),
+        language=result.language_code,
+    )
+
+
+def _word(word: audio_pb2.WordInfo) -> Word:
+    confidence = word.confidence if word.HasField("confidence") else None
+    return Word(word.word, _seconds(word.start_offset), _seconds(word.end_offset), confidence)
+
+
+def _classification(result: classification_pb2.ClassificationResult, answered: _Answered) -> Classification:
+    labels = tuple(LabelScore(label.label, label.score) for label in result.labels)
+    return Classification(labels=labels, none_of_these=result.none_of_these, **answered)
+
+
+def _answered(
+    metadata: audio_pb2.RecognitionMetadata | classification_pb2.ClassificationMetadata,
+) -> _Answered:
+    return _Answered(
+        model=metadata.selection.model,
+        engine=metadata.selection.engine,
+        fallback_reason=metadata.selection.fallback_reason,
+        replica=metadata.replica,
+        latency=_latency(metadata.latency),
+    )
+
+
+def _latency(breakdown: audio_pb2.LatencyBreakdown) -> Latency:
+    return Latency(**{stage.name: _seconds(time) for stage, time in breakdown.ListFields()})
+
+
+def _model(model: models_pb2.Model) -> Model:
+    return Model(
+        name=model.name,
+        engine=model.engine,
+        is_default=model.is_default,
+        languages=tuple(model.language_codes),
+        features=_features(model.features),
+        sample_rate=model.sample_rate_hertz,
+        checksum=model.checksum,
+        version=model.version,
+        fallback_reason=model.fallback_reason,
+        limits=_limits(model.limits),
+    )
+
+
+def _features(features: Sequence[int]) -> tuple[str, ...]:
+    # A newer service may have features without a name here.
+    known = models_pb2.ModelFeature.DESCRIPTOR.values_by_number
+    names = (known[feature].name for feature in features if feature in known)
+    return tuple(name.removeprefix("MODEL_FEATURE_").lower() for name in names)
+
+
+def _limits(limits: models_pb2.RequestLimits) -> Limits:
+    return Limits(
+        max_audio_duration=_seconds(limits.max_audio_duration),
+        max_message_bytes=limits.max_message_bytes,
+        max_texts=limits.max_texts,
+        max_text_characters=limits.max_text_characters,
+        max_labels=limits.max_labels,
+        max_label_characters=limits.max_label_characters,
+    )
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.ToNanoseconds() / 1e9

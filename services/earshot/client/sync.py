@@ -1,0 +1,130 @@
+"""The client for programs that wait for each answer; safe to share between threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from threading import Event
+from types import TracebackType
+from typing import Self, TypeVar, Unpack, overload
+
+import grpc
+from google.protobuf.message import Message
+
+from earshot import errors
+from earshot.client import options as known
+from earshot.client import requests, responses, results, sources
+from earshot.client.connection import Connection
+from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+
+class Client(Connection):
+    """Speech to text and zero-shot classification, behind one port.
+
+    Every method raises from :mod:`earshot.errors`, and tries again what is worth it (``retry``).
+    The keywords that a method takes are those of the TypedDict in its signature.
+    """
+
+    def recognize(
+        self, source: sources.Source, **options: Unpack[known.RecognizeOptions]
+    ) -> results.Recognition:
+        """Writes down a clip."""
+        known.check(options, known.RecognizeOptions)
+        audio = sources.load(source, options, self._max_message_bytes)
+        request = requests.recognize(audio, options)
+        response = self._call(self._speech.Recognize, request, options.get("timeout"))
+        return responses.recognition(response)
+
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is a Sequence[str], and meant alone
+        self, texts: str, labels: Sequence[str], **options: Unpack[known.ClassifyOptions]
+    ) -> results.Classification: ...
+    @overload
+    def classify(
+        self, texts: requests.Texts, labels: Sequence[str] = (), **options: Unpack[known.ClassifyOptions]
+    ) -> results.Classifications: ...
+    def classify(
+        self,
+        texts: str | requests.Texts,
+        labels: Sequence[str] = (),
+        **options: Unpack[known.ClassifyOptions],
+    ) -> results.Classification | results.Classifications:
+        """Scores one text, or several at once; a :class:`Text` may have labels of its own."""
+        known.check(options, known.ClassifyOptions)
+        request = requests.classify(texts, labels, options)
+        response = self._call(self._text.Classify, request, options.get("timeout"))
+        return responses.classified(response, single=isinstance(texts, str))
+
+    def classify_speech(
+        self, source: sources.Source, labels: Sequence[str], **options: Unpack[known.ClassifySpeechOptions]
+    ) -> results.SpeechClassification:
+        """Writes down a clip and scores what was said."""
+        known.check(options, known.ClassifySpeechOptions)
+        audio = sources.load(source, options, self._max_message_bytes)
+        request = requests.classify_speech(audio, labels, options)
+        response = self._call(self._text.ClassifySpeech, request, options.get("timeout"))
+        return responses.speech_classification(response)
+
+    def list_models(self, *, timeout: float | None = None) -> results.Models:
+        """The models of both services. ``timeout``, in seconds, is for each of the two calls."""
+        request = classification_pb2.ZeroShotClassifierListModelsRequest()
+        text = self._call(self._text.ListModels, request, timeout)
+        return responses.models(self.send_list_models(timeout=timeout), text)
+
+    def send_recognize(
+        self,
+        request: speech_pb2.RecognizeRequest,
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> speech_pb2.RecognizeResponse:
+        """``Recognize`` by its messages, with the same retries; ``timeout`` in seconds."""
+        return self._call(self._speech.Recognize, request, timeout, metadata)
+
+    def send_list_models(
+        self, *, timeout: float | None = None, metadata: Mapping[str, str] | None = None
+    ) -> speech_pb2.SpeechToTextListModelsResponse:
+        """The speech-to-text service's ``ListModels`` by its messages; ``timeout`` in seconds."""
+        request = speech_pb2.SpeechToTextListModelsRequest()
+        return self._call(self._speech.ListModels, request, timeout, metadata)
+
+    def close(self) -> None:
+        """Closes the connection; calls that are under way end with CancelledError."""
+        self._closed = True
+        self._closing.set()
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        self._closing = Event()
+        if self._credentials is None:
+            self._channel = grpc.insecure_channel(self.target, self._channel_options())
+        else:
+            self._channel = grpc.secure_channel(self.target, self._credentials, self._channel_options())
+        self._speech = speech_pb2_grpc.SpeechToTextStub(self._channel)
+        self._text = classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
+
+    def _call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout: float | None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> ResponseT:
+        attempts, headers = self._begin(request, timeout, metadata)
+        while True:
+            try:
+                return method(request, timeout=attempts.time_left(), metadata=headers)
+            except grpc.RpcError as failure:
+                pause = attempts.pause_after(failure)
+            if self._closing.wait(pause):
+                raise errors.CancelledError("the client was closed while it waited to try again")

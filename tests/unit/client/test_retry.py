@@ -1,0 +1,92 @@
+"""When to try again, by a clock and a chance that the test holds."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from earshot.client.retry import Attempts, RetryPolicy
+from earshot.errors import DeadlineExceededError, InvalidArgumentError, UnavailableError
+
+FAILURE = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "gone")
+
+
+class Clock:
+    """Stands still until it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def longest_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("earshot.client.retry.random.uniform", lambda low, high: high)
+
+
+def test_bounds_grow_up_to_the_maximum() -> None:
+    policy = RetryPolicy(initial=0.1, maximum=0.5, multiplier=2.0)
+
+    assert [policy.bound(attempt) for attempt in (1, 2, 3, 4, 1000)] == [0.1, 0.2, 0.4, 0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"max_attempts": 0},
+        {"initial": -1.0},
+        {"initial": 2.0, "maximum": 1.0},
+        {"multiplier": 0.5},
+        {"maximum": float("inf")},
+        {"initial": float("nan")},
+    ],
+    ids=str,
+)
+def test_numbers_that_make_no_policy(numbers: dict[str, float]) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        RetryPolicy(**numbers)  # type: ignore[arg-type]
+
+    assert caught.value.field.startswith("retry")
+
+
+def test_jitter_is_full() -> None:
+    pauses = [Attempts(RetryPolicy(initial=1.0), 60, "id").pause_after(FAILURE) for _ in range(200)]
+
+    assert 0 <= min(pauses) < 0.2
+    assert 0.8 < max(pauses) <= 1.0
+
+
+@pytest.mark.usefixtures("longest_waits")
+def test_waits_grow_from_attempt_to_attempt() -> None:
+    attempts = Attempts(RetryPolicy(max_attempts=4), 60, "id")
+
+    assert [attempts.pause_after(FAILURE) for _ in range(3)] == [0.1, 0.2, 0.4]
+    with pytest.raises(UnavailableError, match="gone"):
+        attempts.pause_after(FAILURE)
+
+
+@pytest.mark.usefixtures("longest_waits")
+@pytest.mark.parametrize(("timeout", "fits"), [(1.5, True), (1.0, False), (0.5, False)])
+def test_a_wait_must_end_before_the_deadline(timeout: float, fits: bool) -> None:
+    attempts = Attempts(RetryPolicy(initial=1.0), timeout, "id", clock=Clock())
+
+    if fits:
+        assert attempts.pause_after(FAILURE) == 1.0
+    else:
+        with pytest.raises(UnavailableError):
+            attempts.pause_after(FAILURE)
+
+
+def test_time_runs_down_to_an_error() -> None:
+    clock = Clock()
+    attempts = Attempts(RetryPolicy(), 10.0, "the-id", clock=clock)
+
+    assert attempts.time_left() == 10.0
+    clock.now += 9.0
+    assert attempts.time_left() == 1.0
+    clock.now += 1.0
+    with pytest.raises(DeadlineExceededError, match="within 10 s") as caught:
+        attempts.time_left()
+    assert caught.value.request_id == "the-id"

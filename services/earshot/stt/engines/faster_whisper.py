@@ -1,0 +1,124 @@
+"""Whisper on CTranslate2: the one to run on CPUs, with weights in 8 bits.
+
+Takes folders that CTranslate2 has made, from the hub or elsewhere, and openai-whisper's checkpoints,
+which it converts once into the cache. Decoding follows the reference: greedy, with temperature fall-back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.transcribe import Segment as WhisperSegment
+
+from earshot import errors
+from earshot.stt.engines import conversion, windowed
+from earshot.stt.engines.options import EngineOptions
+from earshot.stt.engines.windowed import Heard, Hearing, Waveform
+from earshot.stt.speech_segments import SpeechSegmenter
+from earshot.stt.types import SAMPLE_RATE, ModelInfo, RecognitionOptions, Samples, Segment, Transcript
+from earshot.weights import Kind, Located, locate, resolve
+
+_log = logging.getLogger(__name__)
+
+
+class FasterWhisperEngine:
+    """One CTranslate2 model on one device."""
+
+    def __init__(self, model: WhisperModel, weights: Located, segmenter: SpeechSegmenter) -> None:
+        self._model, self._segmenter = model, segmenter
+        multilingual = model.model.is_multilingual
+        self.info = ModelInfo(
+            name=weights.name,
+            engine="faster-whisper",
+            languages=windowed.languages(_languages(model), multilingual),
+            features=windowed.features(weights.name, multilingual),
+            checksum=weights.checksum,
+        )
+
+    def transcribe(
+        self, samples: Samples, options: RecognitionOptions, cancelled: Callable[[], bool]
+    ) -> Transcript:
+        """See :class:`earshot.stt.types.Engine`."""
+        ctranslate2.set_random_seed(0)  # the fall-back draws: the same clip gives the same words
+        return windowed.transcribe(self._segmenter.windows(samples), samples, options, self._hear, cancelled)
+
+    def _hear(self, waveform: Waveform, hearing: Hearing) -> Heard:
+        segments, info = self._model.transcribe(
+            waveform,
+            language=hearing.language or None,
+            task=hearing.task,
+            word_timestamps=hearing.words,
+            initial_prompt=hearing.prompt or None,
+            condition_on_previous_text=False,
+            beam_size=1,
+            best_of=1,
+        )
+        return Heard(tuple(_segment(one) for one in segments), info.language)
+
+
+def _segment(one: WhisperSegment) -> Segment:
+    words = ((word.word, word.start, word.end, word.probability) for word in one.words or ())
+    return windowed.segment(one.text, one.start, one.end, one.avg_logprob, words)
+
+
+def _languages(model: WhisperModel) -> list[str]:
+    """Those that the vocabulary has a token for: models before large-v3 know no Cantonese."""
+    return [code for code in model.supported_languages if model.hf_tokenizer.token_to_id(f"<|{code}|>")]
+
+
+def _width(model: WhisperModel) -> int:
+    """Of the encoder: CTranslate2 does not say it, so that a moment of silence is encoded."""
+    encoded = model.encode(model.feature_extractor(np.zeros(SAMPLE_RATE, np.float32)))
+    return int(encoded.shape[-1])
+
+
+def load(model: str, options: dict[str, str]) -> FasterWhisperEngine:
+    """From a name in the cache, a folder, or an openai-whisper checkpoint (converted the first time).
+
+    Raises :class:`errors.FailedPreconditionError` where it is not there or cannot be read.
+    """
+    settings = EngineOptions.read(options)
+    weights = _weights(model, settings)
+    device = _device_for(settings.device)
+    compute_type = settings.compute_type or ("float16" if device == "cuda" else "int8")
+    loaded = _load(weights, device, compute_type, settings.threads)
+    _log.info("faster-whisper %s in %s on %s, %s", weights.name, compute_type, device, weights.checksum)
+    return FasterWhisperEngine(loaded, weights, windowed.segmenter(_width(loaded), settings.max_window))
+
+
+def _weights(model: str, settings: EngineOptions) -> Located:
+    """A folder of CTranslate2's; the checksum is that of what it was made from."""
+    found = locate(Kind.FASTER_WHISPER, model, settings.cache)
+    if found is not None and found.is_dir():
+        return resolve(Kind.FASTER_WHISPER, model, settings.cache)
+    if found is None and locate(Kind.WHISPER, model, settings.cache) is None:
+        return resolve(Kind.FASTER_WHISPER, model, settings.cache)  # says what is missing
+    checkpoint = resolve(Kind.WHISPER, model, settings.cache)
+    return replace(checkpoint, path=conversion.converted(checkpoint, settings.cache))
+
+
+def _load(weights: Located, device: str, compute_type: str, threads: int) -> WhisperModel:
+    try:
+        return WhisperModel(str(weights.path), device=device, compute_type=compute_type, cpu_threads=threads)
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise errors.FailedPreconditionError(
+            f"{weights.path} cannot be loaded as a CTranslate2 Whisper in {compute_type} on {device}: {exc}",
+            reason="MODEL_NOT_READABLE",
+            field="model",
+        ) from exc
+
+
+def _device_for(device: str) -> str:
+    present = ctranslate2.get_cuda_device_count() > 0
+    if device == "cuda" and not present:
+        raise errors.FailedPreconditionError(
+            "CTranslate2 finds no GPU: set the device to cpu or auto",
+            reason="DEVICE_NOT_PRESENT",
+            field="device",
+        )
+    return "cuda" if device != "cpu" and present else "cpu"

@@ -1,0 +1,58 @@
+"""What an engine can be told, out of the strings that cross to its process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from earshot import errors
+from earshot.weights import cache_folder
+
+DEVICES: Final = ("auto", "cpu", "cuda")
+_LONGEST_WINDOW: Final = 28.0  # seconds; Whisper hears 30, and half a second of silence is kept around
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """Settings of an engine process; each engine reads what concerns it."""
+
+    cache: Path
+    device: str = "auto"  # one of DEVICES
+    threads: int = 1
+    max_window: float = 0.0  # seconds of audio that Whisper is given at once; 0: by the model
+    compute_type: str = ""  # of CTranslate2; empty: int8 on a CPU, float16 on a GPU
+
+    @classmethod
+    def read(cls, options: dict[str, str]) -> EngineOptions:
+        """From strings; names that are not known are left out.
+
+        Raises :class:`errors.InvalidArgumentError` with the option's name as the field.
+        """
+        device = options.get("device") or "auto"
+        if device not in DEVICES:
+            raise _wrong("device", device, f"one of {', '.join(DEVICES)}")
+        return cls(
+            cache=cache_folder(options.get("cache", "")),
+            device=device,
+            threads=int(_number(options, "threads", 1, 1, 1024)),
+            max_window=_number(options, "max_window_seconds", 0, 0, _LONGEST_WINDOW),
+            compute_type=options.get("compute_type", ""),
+        )
+
+
+def _number(options: dict[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = options.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise _wrong(name, text, f"a number from {least:g} to {most:g}")
+    return value
+
+
+def _wrong(name: str, value: str, allowed: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        f"the engine option {name} is {value!r}: give {allowed}", reason="OPTION_INVALID", field=name
+    )

@@ -21,6 +21,8 @@ REPOSITORY = PROTOS.parent
 PACKAGE = Path("earshot/v1")
 CODE = Path("services/earshot/gen/v1")
 DESCRIPTORS = Path("deploy/envoy/earshot.binpb")
+# What errors carry: without them Envoy cannot write an error with details as JSON.
+ERROR_PROTOS = ("google/rpc/error_details.proto", "google/rpc/status.proto")
 
 
 def generate(into: Path) -> None:
@@ -42,6 +44,7 @@ def _protoc(out: Path) -> None:
         f"--descriptor_set_out={out / 'descriptors'}",
         "--include_imports",
         *sorted(str(path) for path in (PROTOS / PACKAGE).glob("*.proto")),
+        *ERROR_PROTOS,
     ]
     subprocess.run(command, check=True)
 

@@ -128,9 +128,8 @@ def report(rows: list[Row], ready: float) -> None:
     fronts = [row.rss for row in rows if "front" in row.role]
     print(f"\nready after {ready:.1f} s (at most 20)")
     print(f"largest front process {max(fronts):.0f} MiB resident (at most 120)")
-    print(
-        f"whole stack {sum(row.pss for row in rows):.0f} MiB PSS, {sum(row.rss for row in rows):.0f} MiB RSS (at most 2560)"
-    )
+    pss, rss = sum(row.pss for row in rows), sum(row.rss for row in rows)
+    print(f"whole stack {pss:.0f} MiB PSS, {rss:.0f} MiB RSS (at most 2560)")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ ALLOWED = {
     "stt": {"runtime", "rpc", "audio", "weights"},
     "classification": {"runtime", "rpc", "client", "weights"},
     "local": {"client", "rpc"},
-    "cli": {"local", "client", "rpc", "weights"},
+    "cluster": {"client", "rpc"},
+    "cli": {"local", "cluster", "client", "rpc", "weights"},
 }
 ENGINE_LIBRARIES = {
     "av",

@@ -41,7 +41,7 @@ async def test_health_is_by_service_name(start_speech: Start) -> None:
 
 async def test_without_a_worker_it_is_not_ready_and_recovers(start_speech: Start) -> None:
     async with start_speech() as service:
-        worker = _engine_worker()
+        _, worker = _workers()
         os.kill(worker, signal.SIGKILL)
         while await _status(service, "") == SERVING:
             await asyncio.sleep(0.001)
@@ -51,11 +51,19 @@ async def test_without_a_worker_it_is_not_ready_and_recovers(start_speech: Start
         assert (await service.speech.Recognize(REQUEST)).results
 
 
-def _engine_worker() -> int:
-    """The newest child process: engines start after decoders."""
+async def test_the_decoders_memory_is_bounded(start_speech: Start) -> None:
+    """A few bytes can declare gigabytes: ffmpeg's allocations must fail before the machine's do."""
+    async with start_speech(decoder_mebibytes=64):
+        decoder, engine = (psutil.Process(pid) for pid in _workers())
+        soft, _ = decoder.rlimit(psutil.RLIMIT_DATA)
+        assert 64 * 2**20 < soft < 2**30
+        assert engine.rlimit(psutil.RLIMIT_DATA) == psutil.Process().rlimit(psutil.RLIMIT_DATA)
 
+
+def _workers() -> list[int]:
+    """The decoder's process and the engine's, which starts after it."""
     workers = [one for one in psutil.Process().children() if "earshot.runtime.worker" in one.cmdline()]
-    return max(workers, key=lambda one: one.create_time()).pid
+    return [one.pid for one in sorted(workers, key=lambda one: one.create_time())]
 
 
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])

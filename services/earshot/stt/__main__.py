@@ -12,6 +12,7 @@ from earshot.runtime.observed import observed_pool
 from earshot.runtime.pool import Pool, PoolOptions
 from earshot.runtime.reflection import SPEECH_TO_TEXT
 from earshot.runtime.server import RUNNING, Server, Service
+from earshot.runtime.settings import MEBIBYTE
 from earshot.stt.engines.selection import Selection, select
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings
@@ -43,12 +44,13 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
 
 
 def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Pool:
-    limits = {
+    options = {
+        "headroom": str(settings.decoder_mebibytes * MEBIBYTE),
         "max_seconds": str(settings.max_audio_seconds),
         "free_seconds": str(settings.free_audio_seconds),
         "seconds_per_byte": str(settings.audio_seconds_per_byte),
     }
-    spec = TaskSpec("earshot.stt.decode_task:make", limits)
+    spec = TaskSpec("earshot.stt.decode_task:make", options)
     return observed_pool(spec, PoolOptions(_DECODERS, workers=settings.decoders), metrics, health)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from earshot import errors
 from earshot.audio.decoding import decode
 from earshot.audio.limits import AudioLimits
+from earshot.audio.memory import bound_memory
 from earshot.runtime.blobs import Blob
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 from earshot.stt import wire
@@ -46,5 +47,7 @@ class DecodeTask:
 
 
 def make(options: dict[str, str]) -> DecodeTask:
-    """From the options of :func:`spec`."""
-    return DecodeTask(AudioLimits(**{name: float(value) for name, value in options.items()}))
+    """``headroom`` is the memory that decoding may take, in bytes; the rest are ``AudioLimits``."""
+    rest = dict(options)
+    bound_memory(int(rest.pop("headroom")))
+    return DecodeTask(AudioLimits(**{name: float(value) for name, value in rest.items()}))

@@ -12,6 +12,7 @@ class SpeechSettings(ServiceSettings):
 
     device: str = Field("auto", description="For torch and CTranslate2: auto, cpu or cuda.")
     decoders: PositiveInt = Field(1, description="Processes that decode audio.")
+    decoder_mebibytes: PositiveInt = Field(512, description="Memory that decoding may take, in MiB.")
     max_audio_seconds: PositiveSeconds = Field(3600.0, description="Longest clip, in seconds.")
     free_audio_seconds: Seconds = Field(60.0, description="So much audio may come of any number of bytes;")
     audio_seconds_per_byte: PositiveSeconds = Field(

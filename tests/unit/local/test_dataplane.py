@@ -75,6 +75,12 @@ def test_every_method_has_a_route_and_no_other() -> None:
     assert paths == methods | reflection | {None}
 
 
+def test_idle_replicas_are_picked_by_their_calls_and_not_by_weight() -> None:
+    """With a slow start Envoy goes on by weight after its window, and a burst may all go to one."""
+    for cluster in render(parameters())["static_resources"]["clusters"]:
+        assert "slow_start_config" not in str(cluster)
+
+
 def test_streams_are_not_tried_again_once_answered() -> None:
     for name, route in routes(render(parameters())).items():
         policy = route.get("route", {}).get("retry_policy")

@@ -85,7 +85,8 @@ def _save_for_transformers(model: Whisper, folder: Path) -> None:
     same = WhisperForConditionalGeneration(WhisperConfig(**_config(model)))
     state = {_renamed(name): weight for name, weight in model.state_dict().items()}
     same.model.load_state_dict(state)
-    same.generation_config.update(**_generation(model))
+    for name, value in _generation(model).items():
+        setattr(same.generation_config, name, value)
     same.save_pretrained(folder)
     _tokenizer(model).save(str(folder / "tokenizer.json"))
     _write(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})

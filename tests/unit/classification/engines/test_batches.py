@@ -43,6 +43,7 @@ def test_rounds_hold_everything_in_order(costs: list[int], budget: int) -> None:
 
 
 def test_rounds_are_as_long_as_they_may_be() -> None:
+    assert list(rounds([3, 3, 3, 3], 6)) == [slice(0, 2), slice(2, 4)]
     assert list(rounds([1, 2, 3, 9, 1], 6)) == [slice(0, 3), slice(3, 4), slice(4, 5)]
 
 

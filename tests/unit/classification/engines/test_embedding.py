@@ -110,6 +110,20 @@ def test_all_of_a_long_text_counts(engine: embedding.EmbeddingEngine) -> None:
     assert ask(engine, opening + rest, options)[1] > 0.8
 
 
+def test_a_long_text_is_the_mean_of_all_its_tokens() -> None:
+    text = "The striker scored twice in the second half. " * 40  # 360 tokens, so one window and a part
+    tokenizer = AutoTokenizer.from_pretrained(get_model_path())
+    model = AutoModel.from_pretrained(get_model_path()).eval()
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ends = (tokenizer.cls_token_id, tokenizer.sep_token_id)
+    parts = [[ends[0], *ids[start : start + 254], ends[1]] for start in range(0, len(ids), 254)]
+    with torch.inference_mode():
+        hidden = torch.cat([model(torch.tensor([part])).last_hidden_state[0] for part in parts]).mean(0)
+    (found,) = SentenceEncoder(get_model_path()).encode([text], never)
+    assert len(parts) == 2
+    assert found.tolist() == pytest.approx((hidden / hidden.norm()).tolist(), abs=1e-5)
+
+
 def test_independent_scores_do_not_know_of_each_other(engine: embedding.EmbeddingEngine) -> None:
     alone = ask(engine, WEATHER, ClassificationOptions(("weather",), multi_label=True))
     among = ask(engine, WEATHER, ClassificationOptions(LABELS, multi_label=True))

@@ -23,7 +23,7 @@ print([name for name in {unwanted!r} if name in sys.modules])
 """
 
 _LATE = """
-import sys, transformers.modeling_utils
+import sys, transformers
 before = set(sys.modules)
 from earshot.classification.engines import embedding
 embedding.load("", {})

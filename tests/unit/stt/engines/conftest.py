@@ -27,6 +27,12 @@ class Spoken:
     def text(self) -> str:
         return " ".join(word for word, _, _ in self.words)
 
+    def up_to(self, seconds: float) -> Spoken:
+        """The beginning, cut in the pause before that time."""
+        words = [word for word in self.words if word[2] < seconds]
+        following = self.words[len(words)][1]
+        return Spoken(self.samples[: int((words[-1][2] + following) / 2 * 16_000)], words)
+
 
 def samples_of(path: Path) -> Samples:
     return decode_all(path.read_bytes(), AudioFormat(), AudioLimits())
@@ -67,7 +73,7 @@ NONSPEECH = [
 ]
 
 
-@pytest.fixture(scope="session", params=[*NONSPEECH, "nothing", "a moment", "zeros"])
+@pytest.fixture(params=[*NONSPEECH, "nothing", "a moment", "zeros"])
 def nonspeech(request: pytest.FixtureRequest, speech: Callable[[str], Samples]) -> Samples:
     """Recordings without a word in them."""
     made = {"nothing": 0, "a moment": 100, "zeros": 16_000 * 40}

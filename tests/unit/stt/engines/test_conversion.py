@@ -15,6 +15,9 @@ from whisper.tokenizer import get_tokenizer
 from earshot.stt.engines import conversion
 from earshot.weights import Kind, resolve
 
+# openai-whisper leaves its vocabulary's file to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
+
 TEXTS = [
     " zero one two",
     "It's 10:45, isn't it?  We've  had 3.14159 of them…",

@@ -19,6 +19,8 @@ from earshot.weights import checksums
 from tests.unit.stt.engines.conftest import Spoken, never
 
 Load = Callable[..., Any]
+# openai-whisper leaves its vocabulary's file to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def engine(load: Load, checkpoint: Path) -> Engine:
 
 @pytest.fixture(scope="module")
 def george(digits: Callable[[str], Spoken]) -> Spoken:
-    return digits("george.flac")
+    return digits("george.flac").up_to(36)
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +80,12 @@ def spied(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any
     return calls
 
 
-def test_three_minutes_are_heard_as_well_as_the_checkpoint_can(heard: Transcript, george: Spoken) -> None:
+def test_digits_are_heard_as_well_as_the_checkpoint_can(heard: Transcript, george: Spoken) -> None:
     errors_made = jiwer.process_words(george.text, heard.text.lower())
     made = errors_made.substitutions + errors_made.deletions + errors_made.insertions
     assert made <= 0.008 * len(george.words) + 1  # 0.8 % by the checkpoint's README, and one for chance
+    assert len(george.words) > 20
+    assert len(george.samples) > 30 * 16_000
 
 
 def test_words_are_where_they_were_said(heard: Transcript, george: Spoken) -> None:
@@ -100,7 +104,7 @@ def test_offsets_are_on_the_clips_clock(heard: Transcript, george: Spoken) -> No
     seconds = len(george.samples) / 16_000
     starts = [segment.start for segment in heard.segments]
     assert starts == sorted(starts)
-    assert len(starts) > 20
+    assert len(starts) > 10
     for segment in heard.segments:
         assert 0 <= segment.start <= segment.end <= seconds
         assert segment.text == segment.text.strip() != ""
@@ -117,7 +121,7 @@ def test_offsets_are_on_the_clips_clock(heard: Transcript, george: Spoken) -> No
 def test_the_same_clip_gives_the_same_words_whatever_came_before(
     engine: Engine, george: Spoken, digits: Callable[[str], Spoken]
 ) -> None:
-    clip, other = george.samples[:160_000], digits("theo.flac").samples[:160_000]
+    clip, other = george.samples[:80_000], digits("theo.flac").samples[:80_000]
     first = engine.transcribe(clip, RecognitionOptions(), never)
     engine.transcribe(other, RecognitionOptions(phrase_hints=("nine",)), never)
     assert engine.transcribe(clip, RecognitionOptions(), never) == first

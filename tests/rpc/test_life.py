@@ -193,6 +193,22 @@ async def test_a_signal_while_it_loads_ends_it() -> None:
     assert time.monotonic() - started < 30
 
 
+async def test_refused_requests_are_not_kept() -> None:
+    """What gRPC keeps of a call that was aborted must not hold the caller's megabytes."""
+    service = await Process.start()
+    await service.events("ready")
+    request = speech_pb2.RecognizeRequest(content=b"\1" * 32 * 2**20)
+    options = [("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options=options) as channel:
+        for _ in range(10):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await Running(channel, service.port, 0).speech.Recognize(request)
+    resident = psutil.Process(service.process.pid).memory_info().rss
+    service.process.kill()
+    await service.process.communicate()
+    assert resident < 280 * 2**20
+
+
 async def test_no_process_is_left_when_the_front_is_killed() -> None:
 
     service = await Process.start()

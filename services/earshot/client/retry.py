@@ -72,13 +72,13 @@ class Attempts:
         """Seconds for the next attempt; raises DeadlineExceededError where there are none."""
         left = self._deadline - self._clock()
         if left <= 0:
-            self._give_up(errors.DeadlineExceededError(f"no answer within {self._timeout:g} s"), None)
+            self._give_up(errors.DeadlineExceededError(self._late()), None)
         return left
 
     def pause_after(self, failure: grpc.RpcError) -> float:
         """Seconds to wait before the next attempt; raises the failure, translated, where there is none."""
         self._failed += 1
-        error = status.from_rpc_error(failure)
+        error = self._worded(status.from_rpc_error(failure))
         least = _least_pause(error)
         if least is None or self._failed >= self._policy.max_attempts:
             self._give_up(error, failure)
@@ -86,6 +86,15 @@ class Attempts:
         if self._clock() + pause >= self._deadline:
             self._give_up(error, failure)
         return pause
+
+    def _worded(self, error: errors.EarshotError) -> errors.EarshotError:
+        """The libraries and proxies on the way have words of their own for a deadline that has passed."""
+        if isinstance(error, errors.DeadlineExceededError):
+            return errors.DeadlineExceededError(self._late())
+        return error
+
+    def _late(self) -> str:
+        return f"no answer within {self._timeout:g} s: allow more time, or send less at once"
 
     def _give_up(self, error: errors.EarshotError, cause: BaseException | None) -> NoReturn:
         error.request_id = self.request_id

@@ -50,9 +50,16 @@ class StateFolder:
         """Makes the folder ours; gives True where the last stack ended without cleaning up.
 
         Raises:
-            FailedPreconditionError: another stack runs here.
+            FailedPreconditionError: another stack runs here, or the folder cannot be written to.
         """
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.lock.touch()
+        except OSError as exc:
+            raise errors.FailedPreconditionError(
+                f"the state folder {self.root} cannot be written to ({exc.strerror}): give another by "
+                "--state or EARSHOT_STATE"
+            ) from exc
         with self.lock.open("a+") as lock:
             self._take(lock)
             stale = self.socket.exists()

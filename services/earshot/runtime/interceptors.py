@@ -80,10 +80,16 @@ class _Call:
             try:
                 response = await behaviour(request, context)
             except BaseException as exc:
-                return await self._abort(context, tally, exc)
-            tally.sent = response.ByteSize()
-            self._end(tally, grpc.StatusCode.OK, "")
-            return response
+                status = self._fail(context, tally, exc)
+            else:
+                tally.sent = response.ByteSize()
+                self._end(tally, grpc.StatusCode.OK, "")
+                return response
+            # gRPC keeps what an abort raises, and with it this frame, until the garbage collector looks:
+            # outside of the except clause, so that the error goes now, and without the request.
+            del request
+            await context.abort_with_status(status)
+            raise AssertionError  # abort_with_status raises
 
         return wrapped
 
@@ -95,8 +101,11 @@ class _Call:
                     tally.sent += response.ByteSize()
                     yield response
             except BaseException as exc:
-                await self._abort(context, tally, exc)
-            self._end(tally, grpc.StatusCode.OK, "")
+                status = self._fail(context, tally, exc)
+            else:
+                self._end(tally, grpc.StatusCode.OK, "")
+                return
+            await context.abort_with_status(status)
 
         return wrapped
 
@@ -108,15 +117,14 @@ class _Call:
         self._metrics.in_flight.inc()
         return _Tally(time.monotonic())
 
-    async def _abort(self, context: Context, tally: _Tally, exc: BaseException) -> Message:
-        """Ends the call with the status that ``exc`` stands for; never returns."""
+    def _fail(self, context: Context, tally: _Tally, exc: BaseException) -> grpc.Status:
+        """The status that ``exc`` stands for; where the caller has gone there is none, and it goes on."""
         if isinstance(exc, asyncio.CancelledError | GeneratorExit):
             self._end(tally, _why_cancelled(context), "caller gone")
             raise exc
         error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
         self._end(tally, code_of(error), error.reason)
-        await context.abort_with_status(to_grpc_status(error))
-        raise AssertionError  # abort_with_status raises
+        return to_grpc_status(error)
 
     def _end(self, tally: _Tally, code: grpc.StatusCode, reason: str) -> None:
         seconds = time.monotonic() - tally.started

@@ -15,6 +15,7 @@ from earshot.runtime.task import Fault, Result
 from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
 
 _LOST = "the engine's process died twice on this request; try again"
+_ABANDONED = "the engine went on with work that nobody waits for any more"
 _STOPPED = "this replica is stopping; try again"
 
 
@@ -123,13 +124,17 @@ class Pool:
         Raises the task's error, ``DeadlineExceededError``, or ``UnavailableError`` when two workers
         died on it. A cancelled caller's work is dropped, or told to stop where it has begun.
         """
-        job = Pending(WorkItem(body, blob), deadline, asyncio.get_running_loop().create_future())
-        self._queue.put(job)
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._queue.put(Pending(WorkItem(body, blob), deadline, future))
         try:
             async with asyncio.timeout_at(deadline):
-                return await job.future
+                return await future
         except TimeoutError:
-            raise errors.DeadlineExceededError("the deadline passed while the engine was at work") from None
+            raise errors.DeadlineExceededError("the deadline passed before the work was done") from None
+        finally:
+            # The future holds its error, the error this frame, and the frame's callers the request: a
+            # cycle that would keep megabytes until the garbage collector happens to look.
+            del future
 
     async def stop(self) -> None:
         """Ends all workers. Work that is still there fails with ``UnavailableError``."""
@@ -150,18 +155,26 @@ class Pool:
             worker = await self._replacement()
 
     async def _feed(self, worker: Worker) -> None:
-        while jobs := await self._queue.take(self.options.max_batch, lambda: worker.alive):
-            try:
-                outcomes = await self._run(worker, jobs)
-            except WorkerDiedError:
-                self._retry_or_fail(jobs)
-                raise
-            except asyncio.CancelledError:
-                _fail(jobs, errors.UnavailableError(_STOPPED))
-                raise
-            for job, outcome in zip(jobs, outcomes, strict=True):
-                _settle(job, outcome)
+        while await self._feed_once(worker):
+            pass
         raise WorkerDiedError("the worker process died while it was idle")
+
+    async def _feed_once(self, worker: Worker) -> bool:
+        """One batch; False when the worker has died. Nothing of the batch is kept while it waits again."""
+        jobs = await self._queue.take(self.options.max_batch, lambda: worker.alive)
+        if not jobs:
+            return False
+        try:
+            outcomes = await self._run(worker, jobs)
+        except WorkerDiedError:
+            self._retry_or_fail(jobs)
+            raise
+        except asyncio.CancelledError:
+            _fail(jobs, errors.UnavailableError(_STOPPED))
+            raise
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            _settle(job, outcome)
+        return True
 
     async def _run(self, worker: Worker, jobs: list[Pending]) -> list[Result | Fault]:
         watch = _CancelWatch(worker, jobs, self.options.cancel_seconds)
@@ -202,7 +215,8 @@ class _CancelWatch:
     def _on_done(self, _: asyncio.Future[Outcome]) -> None:
         if self._kill is None and all(job.future.done() for job in self._jobs):
             self._worker.cancel()
-            self._kill = asyncio.get_running_loop().call_later(self._patience, self._worker.kill)
+            loop = asyncio.get_running_loop()
+            self._kill = loop.call_later(self._patience, self._worker.kill, _ABANDONED)
 
     def close(self) -> None:
         for job in self._jobs:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -39,6 +41,7 @@ class Worker:
         self.load_seconds = 0.0
         self.alive = True
         self.loaded = False
+        self._cause = "the worker process died"
         self.on_death: Callable[[], None] = lambda: None
         self._process, self._sock, self._flag = process, sock, flag
         self._decoder = msgspec.msgpack.Decoder(messages.FromWorker)
@@ -125,15 +128,19 @@ class Worker:
         asyncio.get_running_loop().remove_reader(self._sock.fileno())
         self.alive = False
         if self._reply and not self._reply.done():
-            error = WorkerDiedError("the worker process died")
+            error = WorkerDiedError(self._cause)
             error.__cause__ = cause
             self._reply.set_exception(error)
         self.on_death()
 
-    def kill(self) -> None:
-        """At once; the batch at work ends with :class:`WorkerDiedError`."""
+    def kill(self, why: str = "the worker process was killed") -> None:
+        """At once; the batch at work ends with :class:`WorkerDiedError` that says ``why``."""
+        self._cause = why
+        # Not Process.kill: it looks first whether the process has ended, and so takes the exit status
+        # from the one who waits for it.
         if self._process.returncode is None:
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def stop(self) -> None:
         """Closes the socket, which ends the process, and sees it end. May be called again."""

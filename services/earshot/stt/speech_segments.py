@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -166,14 +167,13 @@ def packed(found: Iterable[Window], how: Segmentation) -> list[Window]:
 def padded(windows: list[Window], length: int, how: Segmentation) -> list[Window]:
     """Frames to samples, with some silence kept on both sides; what two could claim is shared out."""
     before, after = round(how.before * SAMPLE_RATE), round(how.after * SAMPLE_RATE)
-    result: list[Window] = []
-    for index, one in enumerate(windows):
-        start, end = one.start * FRAME, min(one.end * FRAME, length)
-        free = windows[index + 1].start * FRAME - end if index + 1 < len(windows) else length - end
-        floor = result[-1].end if result else 0
-        tail = min(after, free * after // (before + after)) if index + 1 < len(windows) else min(after, free)
-        result.append(Window(max(floor, start - before), end + tail))
-    return result
+    speech = [(one.start * FRAME, min(one.end * FRAME, length)) for one in windows]
+    between = [end + (start - end) * after // (before + after) for (_, end), (start, _) in pairwise(speech)]
+    borders = [0, *between, length]
+    return [
+        Window(max(low, start - before), min(high, end + after))
+        for (start, end), (low, high) in zip(speech, pairwise(borders), strict=False)
+    ]
 
 
 def _in_frames(seconds: float) -> int:

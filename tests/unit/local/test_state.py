@@ -72,3 +72,9 @@ def test_what_a_crash_leaves_is_seen_and_replaced(tmp_path: Path) -> None:
 def test_a_name_too_long_for_a_socket_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidArgumentError, match="EARSHOT_STATE"):
         StateFolder(tmp_path / ("x" * 120))
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.FailedPreconditionError, match="cannot be written to"):
+        StateFolder(tmp_path / "file" / "state").hold().__enter__()

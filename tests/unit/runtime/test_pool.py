@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -99,9 +101,9 @@ async def test_a_worker_that_dies_idle_is_replaced_before_the_next_job() -> None
 
 async def test_no_worker_outlives_its_pool() -> None:
     async with pool(workers=2):
-        children = psutil.Process().children()
-        assert len(children) >= 2
-    assert not any(child.is_running() for child in children)
+        workers = _workers()
+        assert len(workers) == 2
+    assert not any(worker.is_running() for worker in workers)
 
 
 async def test_what_waits_is_taken_as_one_batch() -> None:
@@ -175,7 +177,7 @@ async def test_a_task_that_cannot_be_made_stops_the_start(
     with pytest.raises(kind, match=message):
         async with pool(task, workers=2):
             pass
-    assert not [child for child in psutil.Process().children() if "earshot.runtime.worker" in child.cmdline()]
+    assert not _workers()
 
 
 async def test_an_engine_process_has_no_grpc_and_one_thread() -> None:
@@ -203,6 +205,45 @@ async def test_a_worker_dies_with_its_front_process(tmp_path: Path) -> None:
     front.kill()
     await front.wait()
     await _until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+class _Request:
+    """Stands for what a caller holds while it waits."""
+
+
+async def _submit_holding(made: Pool, request: _Request, command: bytes) -> None:
+    with pytest.raises(errors.EarshotError):
+        await made.submit(command, deadline=time.monotonic() + 0.2)
+    assert request
+
+
+@pytest.mark.parametrize("command", [b"refuse", b"crash", b"sleep 60"])
+async def test_a_failed_job_keeps_nothing_of_its_caller(command: bytes) -> None:
+    """Without the garbage collector: it would come too late for requests of many megabytes."""
+    async with pool() as made:
+        gc.disable()
+        try:
+            request = _Request()
+            left = weakref.ref(request)
+            await _submit_holding(made, request, command)
+            await asyncio.sleep(0)  # the loop holds what woke this very step
+            del request
+            assert left() is None
+        finally:
+            gc.enable()
+
+
+async def test_a_worker_that_is_killed_says_why() -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts, cancel_seconds=0.1) as made:
+        with pytest.raises(errors.DeadlineExceededError):
+            await made.submit(b"stuck 60", deadline=time.monotonic() + 0.1)
+        await _until(lambda: restarts != [])
+    assert "nobody waits" in restarts[0]
+
+
+def _workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "earshot.runtime.worker" in child.cmdline()]
 
 
 async def _busy(made: Pool) -> int:

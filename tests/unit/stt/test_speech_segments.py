@@ -108,6 +108,7 @@ def test_silence_is_kept_around_speech_and_none_is_heard_twice() -> None:
     frames = [Window(100, 200), Window(204, 300), Window(400, 500)]
     windows = padded(frames, 501 * FRAME, HOW)
     assert windows[0].start == 100 * FRAME - round(HOW.before * SAMPLE_RATE)
+    assert 200 * FRAME < windows[0].end < 204 * FRAME
     assert windows[0].end == windows[1].start  # four frames of silence, shared out
     assert windows[1].end == 300 * FRAME + round(HOW.after * SAMPLE_RATE)
     assert windows[2].end == 501 * FRAME

@@ -80,13 +80,12 @@ def convert(checkpoint: Path, folder: Path) -> None:
 
 
 def _save_for_transformers(model: Whisper, folder: Path) -> None:
-    from transformers import WhisperConfig, WhisperForConditionalGeneration  # noqa: PLC0415
+    from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration  # noqa: PLC0415
 
     same = WhisperForConditionalGeneration(WhisperConfig(**_config(model)))
     state = {_renamed(name): weight for name, weight in model.state_dict().items()}
     same.model.load_state_dict(state)
-    for name, value in _generation(model).items():
-        setattr(same.generation_config, name, value)
+    same.generation_config = GenerationConfig(**_generation(model))
     same.save_pretrained(folder)
     _tokenizer(model).save(str(folder / "tokenizer.json"))
     _write(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast"})

@@ -34,7 +34,7 @@ from earshot.stt.types import (
 
 MODEL: Final = "pocketsphinx-en-us"
 _WHOLE: Final = 60  # seconds; longer clips are heard in windows
-_WINDOW: Final = 14.0  # seconds
+_WINDOWS: Final = Segmentation(max_window=14.0, min_silence=0.3)
 _PAUSE: Final = 0.6  # seconds between words that end a segment
 _FRAME: Final = 0.01  # seconds
 _NO_WORD: Final = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")  # silence, noise, breath
@@ -46,7 +46,7 @@ class PocketSphinxEngine:
 
     def __init__(self) -> None:
         self._decoder = pocketsphinx.Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
-        self._segmenter = SpeechSegmenter(Segmentation(max_window=_WINDOW))
+        self._segmenter = SpeechSegmenter(_WINDOWS)
         self.info = ModelInfo(
             name=MODEL,
             engine="pocketsphinx",

@@ -65,7 +65,7 @@ def _auto(model: str, cache: Path) -> Selection:
     if not chosen:
         return _pocketsphinx(
             "",
-            f"no Whisper weights in {cache}: `earshot models pull small.en` and start again for fewer errors",
+            "no Whisper weights are in the cache: for fewer errors `earshot models pull small.en`, start again",
         )
     whys: list[str] = []
     for engine in (FASTER_WHISPER, WHISPER):

@@ -9,6 +9,7 @@ import pytest
 import tokenizers
 import torch
 import whisper
+from ctranslate2.converters import TransformersConverter
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 from whisper.tokenizer import get_tokenizer
 
@@ -72,13 +73,23 @@ def test_the_tokenizer_is_openai_whispers(vocabulary: int, tmp_path: Path) -> No
         assert ours.token_to_id(token) == (number if number < theirs.timestamp_begin else None)
 
 
-def test_what_is_never_said_and_where_words_align(folder: Path, checkpoint: Path) -> None:
+def test_what_is_never_said(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     theirs = get_tokenizer(multilingual=False)
     assert set(theirs.non_speech_tokens) < set(config["suppress_ids"])
     assert config["suppress_ids_begin"] == [theirs.encode(" ")[0], theirs.eot]
-    heads = whisper.load_model(str(checkpoint), device="cpu").alignment_heads.indices().T.tolist()
-    assert config["alignment_heads"] == heads
+    assert config["lang_ids"] == []
+
+
+def test_languages_and_where_words_align(tmp_path: Path) -> None:
+    model = shape(51865)
+    model.register_buffer("alignment_heads", torch.tensor([[False, True]]).to_sparse(), persistent=False)
+    (tmp_path / "converted").mkdir()
+    conversion._save_for_transformers(model, tmp_path)
+    TransformersConverter(str(tmp_path)).convert(str(tmp_path / "converted"), force=True)
+    config = json.loads((tmp_path / "converted" / "config.json").read_text())
+    assert config["alignment_heads"] == [[0, 1]]
+    assert config["lang_ids"] == sorted(get_tokenizer(multilingual=True).all_language_tokens)
 
 
 def test_every_weight_has_its_place() -> None:

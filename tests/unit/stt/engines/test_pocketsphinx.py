@@ -86,8 +86,8 @@ def test_long_clips_are_heard_in_windows_on_the_clips_clock(engine: Engine, lobs
     second = [one for one in transcript.segments if one.start > seconds + 60]
     assert [*first, *second] == list(transcript.segments)
     for part in (first, second):
-        words = " ".join(one.text for one in part).split()
-        assert len(set(words) & set(alone)) > len(set(alone)) / 2
+        words = {word for one in part for word in one.text.split()}
+        assert len(words & set(alone)) >= 5
 
 
 def test_it_stops_once_nobody_waits(engine: Engine, lobster: Samples) -> None:

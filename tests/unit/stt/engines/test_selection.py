@@ -49,7 +49,8 @@ def test_without_weights_it_is_the_embedded_one_and_says_why(tmp_path: Path) -> 
     chosen = select("auto", "", tmp_path)
     assert (chosen.engine, chosen.model) == ("pocketsphinx", "pocketsphinx-en-us")
     assert chosen.loader == "earshot.stt.engines.pocketsphinx:load"
-    assert str(tmp_path) in chosen.fallback_reason
+    assert str(tmp_path) not in chosen.fallback_reason, "callers see it"
+    assert "in the cache" in chosen.fallback_reason
     assert "earshot models pull" in chosen.fallback_reason
 
 

@@ -57,6 +57,9 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = whisper.Whisper(dims)
     for weight in model.parameters():
         torch.nn.init.normal_(weight, std=0.05)
+    with torch.no_grad():  # it always takes the end of the text for the likeliest, which saves time
+        model.decoder.ln.bias.fill_(1.0)
+        model.decoder.token_embedding.weight[50257].fill_(1.0)
     path = tmp_path_factory.mktemp("models") / "multilingual.pt"
     torch.save({"dims": vars(dims), "model_state_dict": model.state_dict()}, path)
     return path

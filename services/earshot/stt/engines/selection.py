@@ -65,7 +65,7 @@ def _auto(model: str, cache: Path) -> Selection:
     if not chosen:
         return _pocketsphinx(
             "",
-            "no Whisper weights are in the cache: for fewer errors `earshot models pull small.en`, start again",
+            "no Whisper weights are in the cache: for fewer errors run `earshot models pull small.en`",
         )
     whys: list[str] = []
     for engine in (FASTER_WHISPER, WHISPER):

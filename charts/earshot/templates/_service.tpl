@@ -1,0 +1,211 @@
+{{- /*
+What the two services have in common. Each takes
+(dict "root" $ "component" "stt" "module" "earshot.stt" "service" "earshot.v1.SpeechToText")
+*/ -}}
+{{- define "earshot.service.deployment" -}}
+{{- $values := index .root.Values .component -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  {{- include "earshot.metadata" . | nindent 2 }}
+spec:
+  {{- if not $values.autoscaling.enabled }}
+  replicas: {{ $values.replicas }}
+  {{- end }}
+  revisionHistoryLimit: 5
+  strategy:
+    {{- include "earshot.rollout" . | nindent 4 }}
+  selector:
+    matchLabels:
+      {{- include "earshot.selector" . | nindent 6 }}
+  template:
+    metadata:
+      {{- include "earshot.podMetadata" . | nindent 6 }}
+    spec:
+      {{- include "earshot.podSpec" . | nindent 6 }}
+      # To be seen as not ready, to finish what is at work, and to end the workers.
+      terminationGracePeriodSeconds: {{ add (ceil $values.settings.drainSeconds) (ceil $values.settings.graceSeconds) 10 }}
+      {{- if eq $values.modelSource.type "download" }}
+      initContainers:
+        {{- include "earshot.service.download" . | nindent 8 }}
+      {{- end }}
+      containers:
+        - name: {{ .component | quote }}
+          image: {{ include "earshot.servicesImage" .root }}
+          imagePullPolicy: {{ .root.Values.image.pullPolicy | quote }}
+          args: [{{ .module | quote }}]
+          env:
+            {{- include "earshot.service.env" . | nindent 12 }}
+          ports:
+            - {name: "grpc", containerPort: 50051, protocol: "TCP"}
+            - {name: "metrics", containerPort: 9464, protocol: "TCP"}
+          startupProbe:
+            grpc: {port: 50051, service: {{ .service | quote }}}
+            periodSeconds: 1
+            timeoutSeconds: 3
+            failureThreshold: {{ $values.startupSeconds }}
+          readinessProbe:
+            grpc: {port: 50051, service: {{ .service | quote }}}
+            periodSeconds: 2
+            timeoutSeconds: 3
+          livenessProbe:
+            grpc: {port: 50051, service: "liveness"}
+            periodSeconds: 10
+            timeoutSeconds: 5
+            failureThreshold: 6
+          resources:
+            {{- include "earshot.service.resources" . | nindent 12 }}
+          securityContext:
+            {{- include "earshot.containerSecurity" . | nindent 12 }}
+          terminationMessagePolicy: "FallbackToLogsOnError"
+          volumeMounts:
+            {{- include "earshot.service.mounts" . | nindent 12 }}
+      volumes:
+        - name: "tmp"
+          emptyDir: {}
+        {{- include "earshot.service.models" . | nindent 8 }}
+{{- end }}
+
+{{- /* Every setting of the service, and then what the user adds. */ -}}
+{{- define "earshot.service.env" -}}
+{{- $values := index .root.Values .component -}}
+{{- $settings := deepCopy $values.settings -}}
+{{- $_ := mergeOverwrite $settings (dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "cache" "/models" "engine" $values.engine "model" $values.model) -}}
+{{- if ($values.gpu | default dict).enabled -}}
+{{- $_ := mergeOverwrite $settings (dict "device" "cuda" "workers" 1) -}}
+{{- end -}}
+{{- if eq .component "classification" -}}
+{{- $envoy := include "earshot.host" (dict "root" .root "service" (include "earshot.fullname" .root)) -}}
+{{- $_ := set $settings "speechTarget" (printf "%s:%v" $envoy .root.Values.envoy.service.port) -}}
+{{- end -}}
+- name: EARSHOT_REPLICA
+  valueFrom:
+    fieldRef: {fieldPath: "metadata.name"}
+{{- range $name, $value := $settings }}
+- name: {{ printf "EARSHOT_%s" (snakecase $name | upper) }}
+  value: {{ include "earshot.scalar" $value | quote }}
+{{- end }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* A number as one writes it: a large one is a float here, and would become 1e+06. */ -}}
+{{- define "earshot.scalar" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- end }}
+
+{{- define "earshot.service.resources" -}}
+{{- $values := index .root.Values .component -}}
+{{- $resources := deepCopy $values.resources -}}
+{{- $gpu := $values.gpu | default dict -}}
+{{- if $gpu.enabled -}}
+{{- $_ := set $resources "limits" (merge (dict $gpu.resource 1) ($resources.limits | default dict)) -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end }}
+
+{{- /* Weights from elsewhere lie in /models. */ -}}
+{{- define "earshot.service.mounts" -}}
+{{- $source := (index .root.Values .component).modelSource -}}
+- name: "tmp"
+  mountPath: "/tmp"
+{{- if ne $source.type "image" }}
+- name: "models"
+  mountPath: "/models"
+  {{- if eq $source.type "claim" }}
+  readOnly: {{ $source.claim.readOnly }}
+  {{- with $source.claim.subPath }}
+  subPath: {{ . | quote }}
+  {{- end }}
+  {{- else if eq $source.type "imageVolume" }}
+  readOnly: true
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "earshot.service.models" -}}
+{{- $source := (index .root.Values .component).modelSource -}}
+{{- if eq $source.type "download" -}}
+- name: "models"
+  emptyDir: {}
+{{- else if eq $source.type "claim" -}}
+- name: "models"
+  persistentVolumeClaim: {claimName: {{ $source.claim.name | quote }}}
+{{- else if eq $source.type "imageVolume" -}}
+- name: "models"
+  image: {reference: {{ $source.imageVolume.reference | quote }}, pullPolicy: {{ $source.imageVolume.pullPolicy | quote }}}
+{{- end -}}
+{{- end }}
+
+{{- define "earshot.service.download" -}}
+{{- $values := index .root.Values .component -}}
+- name: "download"
+  image: {{ include "earshot.servicesImage" .root }}
+  imagePullPolicy: {{ .root.Values.image.pullPolicy | quote }}
+  args: ["earshot.cli", "models", "pull", {{ $values.model | quote }}, "--kind", {{ $values.engine | quote }}]
+  env:
+    - name: EARSHOT_CACHE
+      value: "/models"
+    {{- with $values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  resources:
+    {{- toYaml $values.resources | nindent 4 }}
+  securityContext:
+    {{- include "earshot.containerSecurity" . | nindent 4 }}
+  terminationMessagePolicy: "FallbackToLogsOnError"
+  volumeMounts:
+    {{- include "earshot.service.mounts" . | nindent 4 }}
+{{- end }}
+
+{{- /* Every pod by its own address. Not ready ones too: Envoy looks at their health itself, every second. */ -}}
+{{- define "earshot.service.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "earshot.metadata" . | nindent 2 }}
+spec:
+  type: "ClusterIP"
+  clusterIP: "None"
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "earshot.selector" . | nindent 4 }}
+  ports:
+    - {name: "grpc", port: 50051, targetPort: "grpc", protocol: "TCP", appProtocol: "kubernetes.io/h2c"}
+{{- end }}
+
+{{- define "earshot.service.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "earshot.metadata" . | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "earshot.selector" . | nindent 6 }}
+  policyTypes: ["Ingress", "Egress"]
+  ingress:
+    - from:
+        - podSelector:
+            matchLabels:
+              {{- include "earshot.selector" (dict "root" .root "component" "envoy") | nindent 14 }}
+      ports:
+        - {port: "grpc", protocol: "TCP"}
+    {{- include "earshot.scraped" .root | nindent 4 }}
+  egress:
+    {{- include "earshot.dns" . | nindent 4 }}
+    {{- if eq .component "classification" }}
+    - to:
+        - podSelector:
+            matchLabels:
+              {{- include "earshot.selector" (dict "root" .root "component" "envoy") | nindent 14 }}
+      ports:
+        - {port: "edge", protocol: "TCP"}
+    {{- end }}
+    {{- if eq (index .root.Values .component).modelSource.type "download" }}
+    # Weights are published on the internet.
+    - ports:
+        - {port: 443, protocol: "TCP"}
+    {{- end }}
+{{- end }}

@@ -1,0 +1,149 @@
+"""The chart and the services agree: settings, drain times, health names, Envoy's configuration."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from earshot.classification.settings import ClassificationSettings
+from earshot.local.envoy import binary
+from earshot.runtime.health import LIVENESS
+from earshot.runtime.reflection import SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER
+from earshot.runtime.settings import ServiceSettings
+from earshot.stt.settings import SpeechSettings
+from tests.chart.helm import CASES, Document, documents, find
+
+SERVICES: dict[str, tuple[type[ServiceSettings], str]] = {
+    "stt": (SpeechSettings, SPEECH_TO_TEXT),
+    "classification": (ClassificationSettings, ZERO_SHOT_CLASSIFIER),
+}
+# What the chart sets by itself, whatever the service's own default.
+PLACED = {"host", "replica", "cache", "speech_target"}
+
+
+def _pod(component: str, values: Document | None = None) -> Document:
+    deployment = find(documents(values), "Deployment", f"earshot-{component}")
+    pod: Document = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def _container(component: str, values: Document | None = None) -> Document:
+    container: Document = _pod(component, values)["containers"][0]
+    return container
+
+
+def _environment(component: str, values: Document | None = None) -> dict[str, str]:
+    env = _container(component, values)["env"]
+    return {item["name"]: item.get("value", "pod") for item in env}
+
+
+@pytest.mark.parametrize("component", SERVICES)
+def test_every_setting_is_in_the_chart_and_no_other(component: str) -> None:
+    settings, _ = SERVICES[component]
+    names = {f"EARSHOT_{name.upper()}" for name in settings.model_fields}
+    assert _environment(component).keys() == names
+
+
+@pytest.mark.parametrize("component", SERVICES)
+def test_the_defaults_are_those_of_the_service(component: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = SERVICES[component]
+    for name, value in _environment(component).items():
+        monkeypatch.setenv(name, value)
+    read = settings().model_dump(exclude=PLACED)
+    defaults = {name: field.default for name, field in settings.model_fields.items() if name not in PLACED}
+    assert read == defaults
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(2000000, "2000000"), (0.05, "0.05"), (10, "10"), (0.00001, "1e-05")]
+)
+def test_a_number_reaches_the_service_as_it_was(value: float, text: str) -> None:
+    environment = _environment("stt", {"stt": {"settings": {"audioSecondsPerByte": value}}})
+    assert environment["EARSHOT_AUDIO_SECONDS_PER_BYTE"] == text
+
+
+@pytest.mark.parametrize("component", SERVICES)
+def test_probes_ask_for_names_that_the_service_answers_for(component: str) -> None:
+    container, (_, service) = _container(component), SERVICES[component]
+    assert container["startupProbe"]["grpc"]["service"] == service
+    assert container["readinessProbe"]["grpc"]["service"] == service
+    assert container["livenessProbe"]["grpc"]["service"] == LIVENESS
+
+
+def test_a_pod_has_the_time_to_drain() -> None:
+    values = {"stt": {"settings": {"drainSeconds": 9.5, "graceSeconds": 100}}, "envoy": {"drainSeconds": 40}}
+    assert _pod("stt", values)["terminationGracePeriodSeconds"] == 10 + 100 + 10
+    envoy = _pod("envoy", values)
+    pause = envoy["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert 40 < pause < envoy["terminationGracePeriodSeconds"]
+    assert _argument(envoy["containers"][0], "--drain-time-s") == "40"
+
+
+def _argument(container: Document, name: str) -> str:
+    args: list[str] = container["args"]
+    return args[args.index(name) + 1]
+
+
+def test_a_gpu_has_one_worker_and_is_used() -> None:
+    values = {"stt": {"gpu": {"enabled": True}, "settings": {"workers": 4}}}
+    environment = _environment("stt", values)
+    assert environment["EARSHOT_WORKERS"] == "1"
+    assert environment["EARSHOT_DEVICE"] == "cuda"
+    limits = _container("stt", values)["resources"]["limits"]
+    assert limits == {"nvidia.com/gpu": 1, "memory": "2Gi"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "work", "target"), [({}, 0, "45"), ({"workers": 4, "maxBatch": 8}, 0, "67"), ({}, 9, "9")]
+)
+def test_work_per_pod_is_a_share_of_what_it_admits(settings: dict[str, int], work: int, target: str) -> None:
+    values = {"stt": {"settings": settings, "autoscaling": {"metric": "work", "work": work}}}
+    hpa = find(documents(values), "HorizontalPodAutoscaler", "earshot-stt")
+    assert hpa["spec"]["metrics"][0]["pods"]["target"]["averageValue"] == target
+
+
+@pytest.mark.parametrize(("enabled", "replicas"), [(True, None), (False, 2)])
+def test_only_one_of_two_sets_the_number_of_pods(enabled: bool, replicas: int | None) -> None:
+    found = documents({"stt": {"autoscaling": {"enabled": enabled}}})
+    assert find(found, "Deployment", "earshot-stt")["spec"].get("replicas") == replicas
+    scaled = {one["metadata"]["name"] for one in found if one["kind"] == "HorizontalPodAutoscaler"}
+    assert ("earshot-stt" in scaled) == enabled
+
+
+def test_another_setting_restarts_only_what_has_it() -> None:
+    before = _templates({})
+    after = _templates({"stt": {"settings": {"queue": 3}}})
+    assert {name for name in before if before[name] != after[name]} == {"earshot-stt"}
+    after = _templates({"envoy": {"maxConnections": 9}})
+    assert {name for name in before if before[name] != after[name]} == {"earshot-envoy"}
+
+
+def _templates(values: Document) -> dict[str, Any]:
+    found = [one for one in documents(values) if one["kind"] == "Deployment"]
+    return {one["metadata"]["name"]: one["spec"]["template"] for one in found}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
+def test_envoy_takes_its_configuration(case: Path, tmp_path: Path) -> None:
+    values = yaml.safe_load(case.read_text(encoding="utf-8"))
+    (config,) = [one for one in documents(values) if one["kind"] == "ConfigMap"]
+    descriptors = Path(__file__).parents[2] / "deploy" / "envoy" / "earshot.binpb"
+    text = config["data"]["envoy.yaml"]
+    assert "{{" not in text
+    (tmp_path / "envoy.yaml").write_text(text.replace("/etc/envoy/earshot.binpb", str(descriptors)))
+    command = [binary(), "--mode", "validate", "--config-path", str(tmp_path / "envoy.yaml")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_envoy_looks_up_the_services_of_its_release() -> None:
+    found = documents({"fullnameOverride": "speech", "clusterDomain": "cluster.example"})
+    text = find(found, "ConfigMap", "speech-envoy")["data"]["envoy.yaml"]
+    for component in SERVICES:
+        service = find(found, "Service", f"speech-{component}")
+        assert service["spec"]["clusterIP"] == "None"
+        assert f'"{service["metadata"]["name"]}.earshot.svc.cluster.example."' in text

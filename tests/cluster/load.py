@@ -1,0 +1,102 @@
+"""Runs in a pod: calls Earshot as told, and prints each call as a line of JSON; ends at SIGTERM.
+
+    load.py TARGET ATTEMPTS PLAN
+
+PLAN is JSON: kind of call to {"rate": calls a second} or {"workers": how many go on one after
+another}. With ATTEMPTS 1 the client tries nothing again: what fails in the cluster is seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+import time
+import wave
+from collections.abc import Awaitable, Callable
+
+from earshot.client import AsyncClient, EarshotError, RetryPolicy
+
+CLIP = "/samples/formal-review.wav"
+CLIP_SECONDS = 1.5
+CLASSIFY = ("my card is stuck in the machine", ["card not returned", "weather", "music"])
+Call = Callable[[AsyncClient], Awaitable[str]]
+
+
+def clip() -> tuple[bytes, int]:
+    """The first words of a real recording, raw, and its rate in hertz."""
+    with wave.open(CLIP) as reader:
+        rate = reader.getframerate()
+        return reader.readframes(int(rate * CLIP_SECONDS)), rate
+
+
+SAMPLES, RATE = clip()
+
+
+async def recognize(client: AsyncClient) -> str:
+    """Gives the replica that answered."""
+    answer = await client.recognize(SAMPLES, encoding="linear16", sample_rate=RATE, channels=1)
+    return answer.replica if "system" in answer.text else f"wrong words: {answer.text}"
+
+
+async def classify(client: AsyncClient) -> str:
+    """Gives the replica that answered."""
+    answer = await client.classify(*CLASSIFY)
+    right = answer.best is not None and answer.best.label == CLASSIFY[1][0]
+    return answer.replica if right else f"wrong label: {answer.best}"
+
+
+async def models(client: AsyncClient) -> str:
+    """Both services' ``ListModels``; they do not say which replica answers."""
+    await client.list_models()
+    return ""
+
+
+CALLS: dict[str, Call] = {"recognize": recognize, "classify": classify, "models": models}
+
+
+async def one(client: AsyncClient, kind: str) -> None:
+    """Makes a call and prints how it went."""
+    line: dict[str, object] = {"kind": kind, "at": time.time(), "error": "", "replica": ""}
+    try:
+        line["replica"] = await CALLS[kind](client)
+    except EarshotError as error:
+        line["error"] = f"{type(error).__name__}: {error}"
+    print(json.dumps(line | {"ended": time.time()}), flush=True)  # noqa: T201 - for the test to read
+
+
+async def at_rate(client: AsyncClient, kind: str, rate: float, stop: asyncio.Event) -> None:
+    """So many a second, whether or not those before are done."""
+    under_way: set[asyncio.Task[None]] = set()
+    due = time.monotonic()
+    while not stop.is_set():
+        task = asyncio.create_task(one(client, kind))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        due += 1 / rate
+        await asyncio.sleep(due - time.monotonic())
+    await asyncio.gather(*under_way)
+
+
+async def in_turn(client: AsyncClient, kind: str, stop: asyncio.Event) -> None:
+    """One after another."""
+    while not stop.is_set():
+        await one(client, kind)
+
+
+async def main(target: str, attempts: int, plan: dict[str, dict[str, float]]) -> None:
+    """Goes by the plan until the signal."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    client = AsyncClient(target, timeout=30, retry=RetryPolicy(max_attempts=attempts))
+    async with client, asyncio.TaskGroup() as group:
+        for kind, how in plan.items():
+            if "rate" in how:
+                group.create_task(at_rate(client, kind, how["rate"], stop))
+            for _ in range(int(how.get("workers", 0))):
+                group.create_task(in_turn(client, kind, stop))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])))

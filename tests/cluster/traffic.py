@@ -1,0 +1,127 @@
+"""Load from a pod in the cluster, and what became of each call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.cluster.kube import Document, Release, until
+
+SCRIPT = Path(__file__).with_name("load.py")
+Plan = dict[str, dict[str, float]]
+# 20 calls/s, most of them cheap: two cores have to do for everything. "models" is one to each service.
+STEADY: Plan = {"classify": {"rate": 12}, "models": {"rate": 4}, "recognize": {"rate": 0.5}}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: when it was made and ended, in seconds of the epoch, and who answered."""
+
+    kind: str
+    at: float
+    ended: float
+    error: str
+    replica: str
+
+
+@dataclass
+class Traffic:
+    """Calls that are under way, and those that are done."""
+
+    calls: list[Call] = field(default_factory=list)
+
+    def failed(self) -> list[str]:
+        """What went wrong, each once, with how often; wrong answers are among it."""
+        wrong = Counter(
+            call.error or call.replica for call in self.calls if call.error or " " in call.replica
+        )
+        return [f"{count} x {what}" for what, count in wrong.items()]
+
+    def answered_by(self, replica: str, after: float = 0.0) -> list[Call]:
+        """The calls made after that time that this replica answered, the earliest first."""
+        mine = [call for call in self.calls if call.replica == replica and call.at > after]
+        return sorted(mine, key=lambda call: call.at)
+
+    def summary(self) -> str:
+        """How many, of what, and how long they took."""
+        took = sorted(call.ended - call.at for call in self.calls)
+        kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(c.kind for c in self.calls).items())
+        p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
+        return f"{kinds}; {len(self.failed())} kinds of failure; p50 {p50:.3f} s, p99 {p99:.3f} s"
+
+
+@contextlib.contextmanager
+def traffic(release: Release, plan: Plan, *, attempts: int = 1, node: str = "") -> Iterator[Traffic]:
+    """Load that flows already when this begins; when it ends, all calls have ended too.
+
+    ``node`` is where it comes from; empty: from anywhere.
+    """
+    name = f"load-{time.monotonic_ns() % 10**8}"
+    objects = _objects(release, name, plan, attempts, node)
+    release.space.kubectl("apply", "--filename", "-", text=json.dumps(objects))
+    release.space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+    command = ["kubectl", "--namespace", release.space.name, "logs", "--follow", name]
+    made = Traffic()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as logs:
+        reader = threading.Thread(target=_read, args=(logs, made))
+        reader.start()
+        try:
+            until(lambda: len(made.calls) > 10, 60, "the load's first calls")
+            yield made
+        finally:
+            release.space.kubectl("delete", f"pod/{name}", f"configmap/{name}", "--wait=true")
+            logs.terminate()
+            reader.join()
+
+
+def _read(logs: subprocess.Popen[str], made: Traffic) -> None:
+    for line in logs.stdout or ():
+        if not line.startswith("{"):
+            raise RuntimeError(f"the load pod says: {line}")
+        made.calls.append(Call(**json.loads(line)))
+
+
+def _objects(release: Release, name: str, plan: Plan, attempts: int, node: str) -> Document:
+    script = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+    script["data"] = {SCRIPT.name: SCRIPT.read_text(encoding="utf-8")}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": _pod(release, name)}
+    pod["spec"]["containers"][0]["args"] = [release.host, str(attempts), json.dumps(plan)]
+    if node:
+        pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
+    return {"apiVersion": "v1", "kind": "List", "items": [script, pod]}
+
+
+def _pod(release: Release, script: str) -> dict[str, Any]:
+    return {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 40,
+        "automountServiceAccountToken": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "load",
+                "image": release.image,
+                "command": ["python", f"/load/{SCRIPT.name}"],
+                "resources": {"requests": {"cpu": "50m"}},
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [{"name": "load", "mountPath": "/load"}],
+            }
+        ],
+        "volumes": [{"name": "load", "configMap": {"name": script}}],
+    }

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test lint protos clean
+.PHONY: install demo test test-cluster lint protos clean
 
 install: $(VENV)/.installed
 
@@ -22,6 +22,11 @@ demo: install
 # Everything that needs neither root nor a cluster, over the real wire, with the real Envoy.
 test: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests --ignore tests/cluster
+
+# Against the cluster that KUBECONFIG names, with this image on its nodes.
+CLUSTER_IMAGE ?= localhost/earshot:dev
+test-cluster: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest -s tests/cluster
 
 lint: install
 	$(BIN)/ruff check .

@@ -7,11 +7,12 @@ from typing import Final
 
 from earshot.audio.containers import CONTAINERS, STATED
 from earshot.audio.formats import AudioFormat
-from earshot.audio.sniffing import other_likeness, sound_likeness, wav_format
+from earshot.audio.sniffing import other_likeness, sound_likeness, wav_bytes_missing, wav_format
 from earshot.errors import InvalidArgumentError
 
 MIN_RATE: Final = 2_000  # hertz
 MAX_RATE: Final = 768_000  # hertz
+_PADDING: Final = 1024  # bytes that some writers count and do not write
 MAX_CHANNELS: Final = 64  # as many as swresample mixes
 
 
@@ -28,6 +29,15 @@ class Header:
 def bad_content(reason: str, message: str) -> InvalidArgumentError:
     """The error of audio that cannot be used."""
     return InvalidArgumentError(message, reason=reason, field="content")
+
+
+def check_whole(stated: float, heard: float) -> None:
+    """Refuses a recording that breaks off before the end that its header states; both in seconds."""
+    if heard < 0.99 * stated - 0.5:
+        message = (
+            f"the header states {stated:.1f} s of audio, of which {heard:.1f} s can be read: send all of it"
+        )
+        raise bad_content("AUDIO_TRUNCATED", message)
 
 
 def check_rate(rate: int) -> None:
@@ -52,6 +62,11 @@ def check_likeness(data: memoryview) -> None:
     if likeness := other_likeness(data):
         message = f"content looks like {likeness}: send the bytes of the recording itself"
         raise bad_content("AUDIO_NOT_RECOGNIZED", message)
+    if (missing := wav_bytes_missing(data)) > _PADDING:
+        message = (
+            f"the header counts {missing} bytes more than there are: the file is cut short, send all of it"
+        )
+        raise bad_content("AUDIO_TRUNCATED", message)
     if stated := wav_format(data):
         check_channels(stated[0])
         check_rate(stated[1])

@@ -66,3 +66,6 @@ STATED: Final = {  # encoding to its container and the start of its codec's name
     Encoding.OGG_OPUS: ("ogg", "opus"),
     Encoding.WEBM_OPUS: ("matroska", "opus"),
 }
+
+COUNTED: Final = frozenset({"flac", "aiff", "mov", "caf"})
+"""Containers whose header counts the samples, so that a missing end is seen; WAV is looked at by itself."""

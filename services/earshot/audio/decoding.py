@@ -15,7 +15,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from earshot.audio.checks import bad_content
+from earshot.audio.checks import bad_content, check_whole
 from earshot.audio.formats import SAMPLE_RATE, AudioFormat
 from earshot.audio.limits import AudioLimits
 from earshot.audio.opening import Source, opened
@@ -57,6 +57,7 @@ def decode(
                 samples += block.size
                 limits.check(samples / SAMPLE_RATE, source.size)
                 out(block)
+            check_whole(source.stated_seconds, samples / SAMPLE_RATE)
     if not samples:
         message = "content holds no sound that can be decoded, or less than 5 ms: is it cut short?"
         raise bad_content("AUDIO_EMPTY", message)

@@ -24,7 +24,7 @@ from earshot.audio.checks import (
     check_raw,
     check_stated,
 )
-from earshot.audio.containers import DECODERS, OPEN_OPTIONS, PCM_BYTES, RAW_DEMUXERS, SAMPLES_ONLY
+from earshot.audio.containers import COUNTED, DECODERS, OPEN_OPTIONS, PCM_BYTES, RAW_DEMUXERS, SAMPLES_ONLY
 from earshot.audio.formats import AudioFormat
 from earshot.audio.sniffing import sound_likeness
 from earshot.errors import InvalidArgumentError
@@ -49,6 +49,13 @@ class Source:
     def is_pcm(self) -> bool:
         """The samples are in the content as they are."""
         return self.header.codec in PCM_BYTES
+
+    @property
+    def stated_seconds(self) -> float:
+        """How long the audio is by a header that counts samples; 0 where there is none."""
+        if self.header.container not in COUNTED:
+            return 0.0
+        return max(0.0, float((self.stream.duration or 0) * (self.stream.time_base or 0)))
 
     @property
     def known_seconds(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import struct
+from collections.abc import Iterator
 from typing import Final
 
 _HEAD: Final = 1024  # bytes that tell text from sound
@@ -42,6 +43,7 @@ _TEXT: Final = (
     (re.compile(rb"[{\[]"), "JSON"),
     (re.compile(rb"[A-Za-z0-9+/]{64,}={0,2}\s"), "base64 text: decode it first"),
 )
+_UNCOUNTED: Final = 0x7F000000
 _CONTROLS: Final = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
@@ -73,13 +75,30 @@ def wav_format(data: memoryview) -> tuple[int, int] | None:
 
     libav refuses some absurd ones without a word on why.
     """
+    for name, at, _ in _wav_chunks(data):
+        if name == b"fmt ":
+            _, channels, rate = struct.unpack_from("<HHI", data, at)
+            return channels, rate
+    return None
+
+
+def wav_bytes_missing(data: memoryview) -> int:
+    """How many bytes of samples a WAV header counts that are not there.
+
+    Who writes to a pipe cannot count, and puts 0, or about the most that 31 or 32 bits hold: then none.
+    """
+    for name, at, size in _wav_chunks(data):
+        if name == b"data":
+            return max(0, size - (len(data) - at)) if size < _UNCOUNTED else 0
+    return 0
+
+
+def _wav_chunks(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and stated size of each chunk of a WAV file that starts near its beginning."""
     if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WAVE":
-        return None
+        return
     at = 12
     while at + 16 <= min(len(data), _HEAD * 64):
         name, size = struct.unpack_from("<4sI", data, at)
-        if name == b"fmt ":
-            _, channels, rate = struct.unpack_from("<HHI", data, at + 8)
-            return channels, rate
+        yield name, at + 8, size
         at += 8 + size + size % 2
-    return None

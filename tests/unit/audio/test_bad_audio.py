@@ -25,6 +25,8 @@ from tests.unit.audio.making import (
 SOUND = s16(tone(440))
 OPUS = encoded("ogg", "libopus", tone(440, 48_000), 48_000)
 M4A = encoded("mp4", "aac", tone(440), 16_000)
+LONG_FLAC = encoded("flac", "flac", tone(440, seconds=4.0), 16_000)
+LONG_AIFF = encoded("aiff", "pcm_s16be", tone(440, seconds=4.0), 16_000)
 BROKEN_FLOAT = tone(440)
 BROKEN_FLOAT[8_000] = np.nan
 INFINITE = np.full(16_000, np.inf)
@@ -49,6 +51,10 @@ def wave64(channels: int) -> bytes:
         (wav(SOUND)[:30], AUTO, "AUDIO_DAMAGED", "starts as a WAV file, but is cut short"),
         (OPUS[:60], AUTO, "AUDIO_DAMAGED", "starts as an Ogg file, but is cut short"),
         (M4A[: len(M4A) // 2], AUTO, "AUDIO_DAMAGED", "starts as an MP4 or M4A file, but is cut short"),
+        (wav(SOUND, stated=10**9), AUTO, "AUDIO_TRUNCATED", "counts 999968000 bytes more than there are"),
+        (wav(SOUND)[:20_000], AUTO, "AUDIO_TRUNCATED", "send all of it"),
+        (LONG_FLAC[: len(LONG_FLAC) // 2], AUTO, "AUDIO_TRUNCATED", "the header states 4.0 s"),
+        (LONG_AIFF[: len(LONG_AIFF) // 2], AUTO, "AUDIO_TRUNCATED", "the header states 4.0 s"),
         (wav(b"\x01"), AUTO, "AUDIO_DAMAGED", "no more than half"),
         (wav(NOISE, bits=4, tag=2), AUTO, "AUDIO_DAMAGED", "no more than half"),
         (b"<!doctype html><title>Not found</title>", AUTO, "AUDIO_NOT_RECOGNIZED", "looks like HTML"),

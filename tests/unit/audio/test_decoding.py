@@ -113,7 +113,7 @@ def test_what_the_taker_raises_goes_through(error: Exception) -> None:
     assert raised.value is error
 
 
-@pytest.mark.parametrize("stated", [0, 0x7FFFFFFF, 0xFFFFFFFF, 64_000], ids=hex)
+@pytest.mark.parametrize("stated", [0, 0x7FFFFFFF, 0xFFFFFFFF], ids=hex)
 def test_a_stream_whose_length_was_not_known(stated: int) -> None:
     assert heard(wav(s16(tone(440)), stated=stated)).size == 16_000
 
@@ -124,9 +124,7 @@ def test_a_title_in_no_known_alphabet_is_no_matter() -> None:
     assert heard(file[:36] + title + file[36:]).size == 16_000
 
 
-@pytest.mark.parametrize(
-    "name", ["sonnet1-open-p001.mp3", "sonnet1-open-p001.webm", "sonnet1-open-p001.aiff"]
-)
+@pytest.mark.parametrize("name", ["sonnet1-open-p001.mp3", "sonnet1-open-p001.webm", "sonnet1-open-p001.ogg"])
 def test_half_a_file_is_half_the_sound(shared: Path, name: str) -> None:
     data = (shared / "data/speech/formats" / name).read_bytes()
     assert heard(data[: len(data) // 2]).size == pytest.approx(heard(data).size / 2, rel=0.1)

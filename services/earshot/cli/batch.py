@@ -111,6 +111,6 @@ async def _print_in_order(
 
 
 def _failed(name: str, error: errors.EarshotError) -> output.Record:
-    say(f"{name}: {describe(error)}")
+    say(f"{name}: {describe(error)}" if name.strip() else describe(error))
     details = {"reason": error.reason, "field": error.field, "message": error.message}
     return output.Record({"input": name, "error": details})

@@ -88,8 +88,12 @@ class Attempts:
         return pause
 
     def _worded(self, error: errors.EarshotError) -> errors.EarshotError:
-        """The libraries and proxies on the way have words of their own for a deadline that has passed."""
-        if isinstance(error, errors.DeadlineExceededError):
+        """The libraries and proxies on the way have words of their own for our deadline.
+
+        A service that gives up well before it has its own limit, and says so.
+        """
+        ours = self._deadline - self._clock() <= max(0.05, 0.05 * self._timeout)
+        if ours and isinstance(error, errors.DeadlineExceededError):
             return errors.DeadlineExceededError(self._late())
         return error
 

@@ -90,3 +90,15 @@ def test_time_runs_down_to_an_error() -> None:
     with pytest.raises(DeadlineExceededError, match="within 10 s") as caught:
         attempts.time_left()
     assert caught.value.request_id == "the-id"
+
+
+@pytest.mark.parametrize(("waited", "says"), [(9.9, "no answer within 10 s"), (2.0, "the service's limit")])
+def test_our_own_deadline_is_told_in_our_own_words(waited: float, says: str) -> None:
+    clock = Clock()
+    attempts = Attempts(RetryPolicy(), 10, "id", clock)
+    clock.now += waited
+    empty = grpc.aio.Metadata()
+    late = grpc.aio.AioRpcError(grpc.StatusCode.DEADLINE_EXCEEDED, empty, empty, "the service's limit")
+
+    with pytest.raises(DeadlineExceededError, match=says):
+        attempts.pause_after(late)

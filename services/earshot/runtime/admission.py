@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from earshot import errors
+from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.metrics import Metrics
-from earshot.runtime.settings import MEBIBYTE, ServiceSettings
+from earshot.runtime.settings import ServiceSettings
 
 _SMOOTHING = 0.2  # share of the newest service time in the running mean
 _RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds

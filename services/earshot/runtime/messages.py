@@ -41,7 +41,6 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The task is loaded and warmed up; ``info`` is for who asked for it."""
 
     info: bytes
-    load_seconds: float
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):

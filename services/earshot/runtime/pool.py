@@ -113,11 +113,6 @@ class Pool:
         """Workers at work."""
         return len(self._working)
 
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """Process ids of the workers at work."""
-        return tuple(worker.pid for worker in self._working)
-
     async def submit(self, body: bytes, blob: Blob | None = None, deadline: float | None = None) -> Outcome:
         """Waits for a worker and for its result. ``deadline`` is by ``time.monotonic``.
 

@@ -16,8 +16,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from earshot import errors
-
-MEBIBYTE = 1024 * 1024
+from earshot.rpc.limits import MEBIBYTE
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 

@@ -58,14 +58,13 @@ def _serve(sock: socket.socket, flag: CancelFlag) -> None:
 def _make_task(sock: socket.socket) -> Task:
     data, _ = messages.receive(sock)
     spec = msgspec.msgpack.decode(data, type=messages.TaskSpec)
-    start = time.perf_counter()
     try:
         task = cast("Task", named(spec.factory)(spec.options))
     except Exception as exc:
         _report(exc)
         messages.send(sock, messages.Refused(to_parts(exc)))
         sys.exit(1)
-    messages.send(sock, messages.Ready(task.info, time.perf_counter() - start))
+    messages.send(sock, messages.Ready(task.info))
     return task
 
 

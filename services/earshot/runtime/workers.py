@@ -38,7 +38,6 @@ class Worker:
 
     def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket, flag: CancelFlag) -> None:
         self.info = b""
-        self.load_seconds = 0.0
         self.alive = True
         self.loaded = False
         self._cause = "the worker process died"
@@ -76,7 +75,7 @@ class Worker:
             raise from_parts(reply.error)
         if not isinstance(reply, messages.Ready):
             raise WorkerDiedError("the worker answered out of turn")
-        self.info, self.load_seconds = reply.info, reply.load_seconds
+        self.info = reply.info
         self.loaded = True
 
     @property

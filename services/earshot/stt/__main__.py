@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from earshot.gen.v1 import speech_pb2_grpc
+from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.admission import Admission, AdmissionLimits
 from earshot.runtime.health import Health
 from earshot.runtime.launch import announce_engine, launch
@@ -12,7 +13,6 @@ from earshot.runtime.observed import observed_pool
 from earshot.runtime.pool import Pool, PoolOptions
 from earshot.runtime.reflection import SPEECH_TO_TEXT
 from earshot.runtime.server import RUNNING, Server, Service
-from earshot.runtime.settings import MEBIBYTE
 from earshot.stt.engines.selection import Selection, select
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings

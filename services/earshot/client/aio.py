@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from functools import cached_property, partial
 from types import TracebackType
 from typing import Self, TypeVar, Unpack, overload
 
@@ -14,9 +14,9 @@ import grpc
 from google.protobuf.message import Message
 
 from earshot import errors
+from earshot.client import duplex, requests, responses, results, sources
 from earshot.client import options as known
-from earshot.client import requests, responses, results, sources
-from earshot.client.connection import Connection
+from earshot.client.connection import REQUEST_ID, Connection
 from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -96,6 +96,23 @@ class AsyncClient(Connection):
         """The speech-to-text service's ``ListModels`` by its messages; ``timeout`` in seconds."""
         request = speech_pb2.SpeechToTextListModelsRequest()
         return await self._call(self._speech.ListModels, request, timeout, metadata)
+
+    def send_streaming_recognize(
+        self,
+        requests: AsyncIterable[speech_pb2.StreamingRecognizeRequest],
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
+        """One ``StreamingRecognize`` call by its messages, never tried again.
+
+        ``timeout`` is in seconds; None: as long as it takes. Flow control reaches both ends: the next
+        request is asked for when the last has left. Wrap it in ``contextlib.aclosing`` where it may be
+        left early: that cancels the call.
+        """
+        headers = self._headers(metadata)
+        begin = partial(self._speech.StreamingRecognize, timeout=timeout, metadata=tuple(headers.items()))
+        return duplex.exchange(begin, requests, headers[REQUEST_ID])
 
     async def close(self) -> None:
         """Closes the connection; calls that are under way end with CancelledError."""

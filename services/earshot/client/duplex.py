@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -13,6 +14,9 @@ from earshot.rpc import status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Callable
+
+_PLACEHOLDER: Final = "Internal error from Core"
+_TRIES: Final = 100
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -31,12 +35,14 @@ async def exchange(
     """
     call = begin()
     writer = asyncio.create_task(_write(call, requests))
+    # A write that is under way when the call ends would put a status of its own over the service's.
+    call.add_done_callback(partial(_stop, writer))
     try:
         # Not call.read(): once the status is here it gives up what was received before it.
         async for response in call:
             yield response
-    except grpc.RpcError as failure:
-        error = status.from_rpc_error(failure)
+    except grpc.aio.AioRpcError as failure:
+        error = status.from_rpc_error(await _settled(call, failure))
         error.request_id = request_id
         raise error from failure
     except asyncio.CancelledError:
@@ -48,6 +54,30 @@ async def exchange(
         await asyncio.wait([writer])
         if not writer.cancelled():
             writer.exception()  # seen: without this, asyncio would complain of it
+
+
+def _stop(writer: asyncio.Task[None], _call: object) -> None:
+    writer.cancel()
+
+
+async def _settled(
+    call: grpc.aio.StreamStreamCall[RequestT, ResponseT], failure: grpc.aio.AioRpcError
+) -> grpc.aio.AioRpcError:
+    """How the call really ended.
+
+    A write can fail just before the status comes: until then grpc.aio has a status of its own.
+    """
+    for _ in range(_TRIES):
+        if failure.details() != _PLACEHOLDER:
+            break
+        await asyncio.sleep(0.01)
+        failure = grpc.aio.AioRpcError(
+            await call.code(),
+            await call.initial_metadata(),
+            await call.trailing_metadata(),
+            await call.details(),
+        )
+    return failure
 
 
 async def _write(
@@ -79,4 +109,4 @@ def _raise_failure(writer: asyncio.Task[None]) -> None:
         return
     if writer.done() and not writer.cancelled() and (failure := writer.exception()):
         raise failure
-    raise errors.CancelledError("the client was closed during the stream")
+    raise errors.CancelledError("the client was closed during the stream", reason="CLIENT_CLOSED")

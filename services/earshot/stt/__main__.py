@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from earshot.gen.v1 import speech_pb2_grpc
 from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.admission import Admission, AdmissionLimits
@@ -55,8 +57,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     servicer = SpeechToTextServicer(transcriber, streams, options)
 
     async def load() -> None:
-        await listeners.start()
-        await transcriber.start()
+        await asyncio.gather(transcriber.start(), listeners.start())
 
     async def close() -> None:
         await listeners.stop()

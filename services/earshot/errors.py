@@ -8,7 +8,6 @@ EarshotError
   +-- NotFoundError               a thing named by the caller does not exist
   +-- ResourceExhaustedError      the service is full: come back after retry_after
   |     +-- QuotaExceededError    the caller has used up what it may use
-  |     +-- UncommittedLimitError a client keeps as much audio of a stream as it may
   +-- FailedPreconditionError     the service is not in a state to do this (model not loaded)
   +-- DeadlineExceededError       the caller's time ran out; the work has stopped
   +-- CancelledError              the caller has gone
@@ -90,19 +89,6 @@ class QuotaExceededError(ResourceExhaustedError):
     ) -> None:
         super().__init__(message, reason=reason, field=field, retry_after=retry_after)
         self.subject = subject
-
-
-class UncommittedLimitError(ResourceExhaustedError):
-    """A client keeps as much audio of a stream as it may, and the source cannot wait any longer.
-
-    ``held`` is in bytes. Raised by the client, never sent.
-    """
-
-    default_reason = "UNCOMMITTED_LIMIT"
-
-    def __init__(self, message: str, *, reason: str = "", field: str = "", held: int = 0) -> None:
-        super().__init__(message, reason=reason, field=field)
-        self.held = held
 
 
 class FailedPreconditionError(EarshotError):

@@ -44,6 +44,7 @@ from earshot.client.streaming.events import (
     StreamResult,
     Summary,
 )
+from earshot.client.streaming.limit import UncommittedLimitError
 from earshot.client.streaming.microphone import Microphone
 from earshot.client.streaming.stream import AsyncStream
 from earshot.client.sync import Client
@@ -61,7 +62,6 @@ from earshot.errors import (
     ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
-    UncommittedLimitError,
     UnimplementedError,
 )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from earshot import errors
 from earshot.client.streaming.backlog import BYTES_PER_SAMPLE, SAMPLE_RATE
+from earshot.client.streaming.limit import UncommittedLimitError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -77,9 +78,9 @@ def _library() -> Any:  # noqa: ANN401 - a module
     return sounddevice
 
 
-def _overrun(held: int) -> errors.UncommittedLimitError:
-    return errors.UncommittedLimitError(
+def _overrun(held: int) -> UncommittedLimitError:
+    return UncommittedLimitError(
         f"nobody took what the microphone heard for {SLACK:g} s: the service is too slow or cannot be "
         "reached, or the program does not read the stream: allow more (max_uncommitted_bytes)",
-        held=held,
+        held,
     )

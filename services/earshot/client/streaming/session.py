@@ -16,6 +16,7 @@ from earshot.client.streaming import messages
 from earshot.client.streaming.backlog import Commit
 from earshot.client.streaming.events import Event, Labels, Reconnecting, Resumed, StreamResult
 from earshot.client.streaming.events import Final as FinalEvent
+from earshot.client.streaming.limit import UncommittedLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ class Session:
             return 0.0
         return max(0.0, max(full_since, self._progress) + self._give_up_after - now)
 
-    def full(self) -> errors.UncommittedLimitError:
+    def full(self) -> UncommittedLimitError:
         """The error of a source that must go on where there is no room."""
         advice = (
             "the service is too slow or cannot be reached: allow more (max_uncommitted_bytes), or send slower"
@@ -159,10 +160,10 @@ class Session:
             "codec='flac', which needs no more than what is not final, or allow more (max_uncommitted_bytes)"
         )
         held = self._backlog.held
-        return errors.UncommittedLimitError(
+        return UncommittedLimitError(
             f"{held} bytes of audio are kept because they are not final yet, and {self._limit} are "
             f"allowed; {advice}",
-            held=held,
+            held,
         )
 
     def _acknowledge(self, ack: streaming_pb2.StreamAcknowledgement, now: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -58,7 +57,7 @@ def _forward(space: Namespace) -> Iterator[tuple[str, list[str]]]:
             assert process.stdout.readline().startswith(f"ready on 127.0.0.1:{port}")
             yield f"127.0.0.1:{port}", said
         finally:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             rest = process.stdout.read()
             reader.join()
     assert (process.returncode, rest) == (0, "stopped\n")

@@ -1,17 +1,22 @@
-"""Two nodes: replicas on both, and one of them drained under load."""
+"""Two nodes: replicas on both; one of them drained, and one without power, under load."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.cluster.kube import Release, kubectl, until
-from tests.cluster.traffic import STEADY, traffic
+from tests.cluster.kube import Release, kubectl, lacking, ready_at, until
+from tests.cluster.power import without_power
+from tests.cluster.traffic import STEADY, Call, Traffic, traffic
 
 Figure = Callable[[str], None]
 COMPONENTS = ("stt", "classification", "envoy")
+CALLERS = 4
+RECOVERY_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +24,7 @@ def nodes() -> list[str]:
     """The names of the nodes."""
     found = kubectl("get", "nodes", "--output=name").replace("node/", "").split()
     if len(found) < 2:
-        pytest.skip("needs a cluster of two nodes: `cluster up 2`")
+        lacking("needs a cluster of two nodes: `cluster up 2`")
     return found
 
 
@@ -49,3 +54,64 @@ def test_a_node_is_drained(nodes: list[str], release: Release, figure: Figure) -
             kubectl("uncordon", leaving)
     figure(load.summary())
     assert load.failed() == []
+
+
+def _ready_on(release: Release, component: str, node: str) -> bool:
+    """Whether two pods are ready there; those of a dead node are there in name until it comes back."""
+    found = [pod for pod in release.pods(component) if ready_at(pod)]
+    return len(found) == 2 and all(pod["spec"]["nodeName"] == node for pod in found)
+
+
+def _spread(release: Release, nodes: list[str]) -> None:
+    """New pods for all, which Kubernetes places on both nodes again."""
+    release.space.kubectl("rollout", "restart", "deployment")
+    for component in COMPONENTS:
+        until(lambda component=component: release.settled(component, 2), 120, f"two of {component}")
+        assert _placed(release, component) == set(nodes[:2])
+
+
+def test_a_node_loses_its_power(nodes: list[str], release: Release, shared: Path, figure: Figure) -> None:
+    """Four callers with a connection each, to an Envoy on either node; the client tries again by itself."""
+    _spread(release, nodes)
+    dead, living = nodes[1], nodes[0]
+    plan = {kind: {"rate": how["rate"] / CALLERS} for kind, how in STEADY.items()}
+    with contextlib.ExitStack() as stack:
+        callers = [
+            stack.enter_context(traffic(release, plan, attempts=5, node=living)) for _ in range(CALLERS)
+        ]
+        time.sleep(10)
+        with without_power(dead, shared) as lost:
+            for component in COMPONENTS:
+                until(lambda component=component: _ready_on(release, component, living), 180, component)
+            figure(f"all pods ready on the other node after {time.time() - lost:.0f} s")
+            time.sleep(3)
+        figure("the node is back")
+    whole = Traffic([call for caller in callers for call in caller.calls])
+    figure(whole.summary())
+    figure(_recovery(whole, lost))
+    assert whole.failed() == []
+    assert _late(whole, lost) == []
+
+
+def _slow(load: Traffic, lost: float) -> list[Call]:
+    """Calls that ended after the loss and took a second more than any of their kind had before."""
+    slowest: dict[str, float] = {}
+    for call in load.calls:
+        if call.ended < lost:
+            slowest[call.kind] = max(slowest.get(call.kind, 0.0), call.ended - call.at)
+    return [
+        call for call in load.calls if call.at > lost - 5 and call.ended - call.at > slowest[call.kind] + 1
+    ]
+
+
+def _late(load: Traffic, lost: float) -> list[Call]:
+    """Slow ones made later than the bar, and before new pods load their models on what is left."""
+    return [call for call in _slow(load, lost) if lost + RECOVERY_SECONDS < call.at < lost + 15]
+
+
+def _recovery(load: Traffic, lost: float) -> str:
+    slow = [call for call in _slow(load, lost) if call.at < lost + 15]
+    if not slow:
+        return "no call took longer"
+    last, worst = max(call.at for call in slow) - lost, max(call.ended - call.at for call in slow)
+    return f"{len(slow)} calls took longer, up to {worst:.1f} s; the last of them began {last:.1f} s after"

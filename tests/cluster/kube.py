@@ -124,9 +124,14 @@ class Release:
         _run(command, yaml.safe_dump(merged))
 
     @property
+    def service(self) -> str:
+        """The Service for callers."""
+        return str(self.values.get("fullnameOverride", RELEASE))
+
+    @property
     def host(self) -> str:
         """Where pods call it."""
-        return f"{RELEASE}.{self.space.name}:80"
+        return f"{self.service}.{self.space.name}:80"
 
     def pods(self, component: str) -> list[Document]:
         """The pods of a component that are not about to end, the oldest first."""

@@ -35,9 +35,12 @@ def space() -> Iterator[Namespace]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def release(space: Namespace) -> Iterator[Release]:
-    """The chart with two pods of each component; nothing of it is left afterwards."""
+    """The chart with two pods of each component, for the last of the modules; those before have their own.
+
+    Each test leaves it as it was.
+    """
     made = Release(space, IMAGE, SMALL)
     made.install()
     yield made

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from tests.cluster.kube import Release
+from tests.cluster.kube import Release, until
 
 STATUS = [sys.executable, "-m", "earshot.cli", "cluster", "status"]
 
@@ -36,3 +36,15 @@ def status(release: Release) -> str:
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
+
+
+def explained(release: Release, words: str) -> str:
+    """The line of ``earshot cluster status`` with these words, once it is there. Raises TimeoutError."""
+    seen: list[str] = []
+
+    def is_there() -> bool:
+        seen[:] = [line for line in status(release).splitlines() if words in line]
+        return bool(seen)
+
+    until(is_there, 90, words)
+    return seen[0]

@@ -15,9 +15,9 @@ from earshot.audio.decoding import decode_all
 from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits
 from earshot.client import Client
-from tests.cluster.access import forwarded, status
+from tests.cluster.access import explained, forwarded, status
 from tests.cluster.conftest import IMAGE, SMALL
-from tests.cluster.kube import Document, Namespace, Release, until
+from tests.cluster.kube import Document, Namespace, Release
 from tests.cluster.weights import REPOSITORY, address_for, claim, converted, corrupt, hub
 
 Figure = Callable[[str], None]
@@ -129,13 +129,7 @@ def _refused(release: Release, changed: Document, words: str) -> str:
     """An upgrade that cannot work leaves the old pod serving. Gives the line of ``status`` with the words."""
     with pytest.raises(subprocess.CalledProcessError):
         release.upgrade(changed, timeout="5s")
-    seen: list[str] = []
-
-    def said() -> bool:
-        seen[:] = [line for line in status(release).splitlines() if words in line]
-        return bool(seen)
-
-    until(said, 90, words)
+    line = explained(release, words)
     assert "\nspeech-stt\t1\t1\t1\t" in status(release), "the old pod serves"
     release.upgrade()
-    return seen[0]
+    return line

@@ -15,14 +15,18 @@ OURS = "/run/cluster/admin.kubeconfig"
 
 
 @contextlib.contextmanager
-def without_power(node: str, shared: Path) -> Iterator[float]:
-    """For so long the node is as if its power had gone. Gives when that was, in seconds of the epoch."""
+def without_power(node: str, shared: Path) -> Iterator[tuple[float, float]]:
+    """For so long the node is as if its power had gone.
+
+    Its pods go silent one after another: gives when that began and when the last of them was, in seconds of
+    the epoch.
+    """
     if os.environ.get("KUBECONFIG") != OURS:
         lacking(f"only the cluster of {OURS} has a switch for a node's power")
-    lost = time.time()
+    began = time.time()
     _switch(shared, "kill-node", node)
     try:
-        yield lost
+        yield began, time.time()
     finally:
         _switch(shared, "start-node", node)
         kubectl("wait", f"node/{node}", "--for=condition=Ready", "--timeout=120s")

@@ -62,9 +62,10 @@ class Connection:
             ("grpc.keepalive_timeout_ms", 3_000),
             ("grpc.keepalive_permit_without_calls", 0),
             # The library's own back-off between connections, 1 s growing to 120 s, would
-            # outlast our retries.
+            # outlast our retries. The least is also how long an attempt may take: where one address
+            # stands for several machines, the next one may reach one that lives.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 1_000),
+            ("grpc.min_reconnect_backoff_ms", 500),
             ("grpc.max_reconnect_backoff_ms", 5_000),
             # Retries are counted in one place, ``earshot.client.retry``.
             ("grpc.enable_retries", 0),

@@ -68,6 +68,7 @@ def test_status_shows_all_of_a_release(release: Release) -> None:
 
     seen = _status(release.space)
 
+    assert seen["notes"] == []
     assert {each["component"]: each["ready"] for each in seen["deployments"]} == {
         "stt": 2,
         "classification": 2,
@@ -80,7 +81,6 @@ def test_status_shows_all_of_a_release(release: Release) -> None:
     }
     assert len(seen["endpoints"]) == 8  # each of two Envoys knows two pods of two services
     assert {each["health"] for each in seen["endpoints"]} == {"healthy"}
-    assert seen["notes"] == []
 
 
 def test_one_request_is_found_in_the_logs(release: Release) -> None:

@@ -66,7 +66,6 @@ def test_the_share_of_each_of_three_pods(release: Release, figure: Figure) -> No
     resources = {"requests": {"cpu": "50m"}, "limits": {"cpu": "300m"}}
     release.upgrade({"classification": {"replicas": 3, "resources": resources}})
     _settle(release, "classification", 3)
-    time.sleep(12)  # a new pod gets less at first
     with traffic(release, {"classify": {"workers": 12}}) as load:
         start = len(load.calls)
         until(lambda: len(load.calls) >= start + 1000, 200, "a thousand calls")

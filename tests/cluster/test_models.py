@@ -17,7 +17,7 @@ from earshot.audio.limits import AudioLimits
 from earshot.client import Client
 from tests.cluster.access import explained, forwarded, status
 from tests.cluster.conftest import IMAGE, SMALL
-from tests.cluster.kube import Document, Namespace, Release
+from tests.cluster.kube import Document, Namespace, Release, until
 from tests.cluster.weights import REPOSITORY, address_for, claim, converted, corrupt, hub
 
 Figure = Callable[[str], None]
@@ -44,11 +44,12 @@ def spoken(shared: Path) -> bytes:
     """Four digits, raw, 16 kHz."""
     recording = (shared / "data" / "digits" / "george.flac").read_bytes()
     samples = decode_all(recording, AudioFormat(), AudioLimits())[: int(WORDS_SECONDS * 16_000)]
-    return bytes((samples * 32767).astype("<i2").tobytes())
+    return samples.astype("<i2").tobytes()
 
 
 def _heard(release: Release, spoken: bytes) -> tuple[str, str]:
-    """Engine, and words."""
+    """Engine, and words, once the pod before is gone."""
+    until(lambda: release.settled("stt", 1), 90, "one pod")
     with forwarded(release) as target, Client(target) as client:
         (model,) = client.list_models().speech
         answer = client.recognize(spoken, encoding="linear16", sample_rate=16_000, channels=1)
@@ -92,7 +93,6 @@ def test_weights_from_a_claim(release: Release, shared: Path, spoken: bytes, fig
 def files(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Weights as a hub has them."""
     folder = tmp_path_factory.mktemp("digits") / "converted"
-    folder.mkdir()
     return converted(shared / "models" / "whisper-digits.pt", folder)
 
 

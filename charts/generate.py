@@ -26,6 +26,7 @@ RENDERED: Final = REPOSITORY / "tests" / "chart" / "rendered"
 BASE: Final = REPOSITORY / "deploy" / "k8s" / "base"
 HELM_LABELS: Final = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
 _GRPC_PORT: Final = 50051
+_ORIGIN: Final = "{{ origin }}"
 
 Files = dict[Path, bytes]
 
@@ -43,11 +44,19 @@ def envoy_files() -> Files:
         descriptors="/etc/envoy/earshot.binpb",
         max_heap_bytes="{{ .maxHeapBytes }}",
         max_connections="{{ .maxConnections }}",
+        allowed_origins=(_ORIGIN,),
     )
     return {
-        CHART / "files" / "envoy.yaml": to_yaml(render(parameters)).encode(),
+        CHART / "files" / "envoy.yaml": for_each_origin(to_yaml(render(parameters))).encode(),
         CHART / "files" / "earshot.binpb": (description() / "earshot.binpb").read_bytes(),
     }
+
+
+def for_each_origin(text: str) -> str:
+    """The line of the one origin once for each that the chart is given, quoted as it needs."""
+    (line,) = [line for line in text.splitlines() if _ORIGIN in line]
+    item = line.replace(f'"{_ORIGIN}"', "{{ . | quote }}")
+    return text.replace(line, f"{{{{- range .allowedOrigins }}}}\n{item}\n{{{{- end }}}}")
 
 
 def readme() -> Files:

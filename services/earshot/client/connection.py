@@ -56,14 +56,16 @@ class Connection:
             ("grpc.primary_user_agent", f"earshot/{__version__}"),
             ("grpc.max_send_message_length", self._max_message_bytes),
             ("grpc.max_receive_message_length", self._max_message_bytes),
-            # A path that has died without a word is noticed while a call waits on it.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
+            # A path that has died without a word is noticed while a call waits on it: after 3 s where
+            # something was sent and not acknowledged, else by a ping.
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", 3_000),
             ("grpc.keepalive_permit_without_calls", 0),
             # The library's own back-off between connections, 1 s growing to 120 s, would
-            # outlast our retries.
+            # outlast our retries. The least is also how long an attempt may take: where one address
+            # stands for several machines, the next one may reach one that lives.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 1_000),
+            ("grpc.min_reconnect_backoff_ms", 500),
             ("grpc.max_reconnect_backoff_ms", 5_000),
             # Retries are counted in one place, ``earshot.client.retry``.
             ("grpc.enable_retries", 0),

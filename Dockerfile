@@ -17,6 +17,7 @@ ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /src
 COPY pyproject.toml LICENSE README.md ./
 COPY deploy/envoy deploy/envoy
+COPY deploy/prometheus deploy/prometheus
 COPY services/earshot/__init__.py services/earshot/
 # openai-whisper asks for triton, a compiler for GPUs of 1 GB, and does without it on a CPU.
 RUN pip install "$TORCH" '.[stt,classification]' \

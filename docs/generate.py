@@ -57,13 +57,13 @@ _ENVOY: Final = """\
 
 | metric | what |
 |---|---|
-| `envoy_cluster_grpc_<code>` | calls by method (`envoy_grpc_bridge_method`) and gRPC code, as callers saw them: after retries |
+| `envoy_cluster_grpc`, `envoy_cluster_grpc_total` | calls by method (`envoy_grpc_bridge_method`) and status (`grpc_code`, a number), as callers saw them: after retries |
 | `envoy_cluster_upstream_rq_retry` | attempts beyond the first |
 | `envoy_cluster_upstream_rq_active`, `envoy_cluster_membership_healthy` | calls under way, endpoints that get calls |
 | `envoy_cluster_outlier_detection_ejections_active` | endpoints that were taken out for failing |
 | `envoy_cluster_upstream_cx_total` | connections to replicas; their churn |
 | `envoy_cluster_circuit_breakers_default_rq_open` | 1: no more calls are let through |
-| `earshot_edge_wire_bytes_received`, `earshot_edge_wire_bytes_sent` | bytes as they went over the callers' wire, by `route`; counted when a call ends |
+| `envoy_earshot_edge_wire_bytes_received`, `envoy_earshot_edge_wire_bytes_sent` | bytes as they went over the callers' wire, by `route`; counted when a call ends |
 """
 
 

@@ -1,6 +1,7 @@
 """Makes what is generated in the chart and beside it; after a change, run ``python charts/generate.py``.
 
     deploy/prometheus/       rules and alerts, from charts/monitoring
+    charts/earshot/dashboards/ dashboards, from there as well
     charts/earshot/files/    Envoy's configuration with the chart's placeholders, from deploy/envoy; the rules
     charts/earshot/README.md the table of values, by helm-docs
     tests/chart/rendered/    what the chart renders for each of tests/chart/cases
@@ -19,6 +20,7 @@ from typing import Any, Final
 import yaml
 
 from earshot.local.dataplane import Address, DnsDiscovery, Parameters, description, render, to_yaml
+from monitoring.dashboards import dashboards
 from monitoring.rules import groups
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
@@ -58,6 +60,11 @@ def rules() -> Files:
     head = "# Made by charts/generate.py from charts/monitoring; docs/runbooks.md says what to do.\n"
     text = head + yaml.safe_dump(groups(), sort_keys=False, width=110)
     return {PROMETHEUS / "rules.yaml": text.encode(), CHART / "files" / "rules.yaml": text.encode()}
+
+
+def boards() -> Files:
+    """Each dashboard, as Grafana loads it."""
+    return {CHART / "dashboards" / name: text.encode() for name, text in dashboards().items()}
 
 
 def readme() -> Files:
@@ -105,7 +112,7 @@ def stale(files: Files) -> list[Path]:
 def main(check: bool) -> int:
     """Writes, or checks, one kind after the other: what the chart holds goes into what it renders."""
     wrong = []
-    for make in (envoy_files, rules, readme, rendered, base):
+    for make in (envoy_files, rules, boards, readme, rendered, base):
         files = make()
         wrong += stale(files)
         if not check:

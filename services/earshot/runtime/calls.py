@@ -18,7 +18,7 @@ class Stage(StrEnum):
 
     RECEIVE = "receive"  # the request, from the first headers to the decoded message
     DECODE = "decode"  # audio to samples
-    QUEUE = "queue"  # waiting for a worker, of either kind
+    QUEUE = "queue"  # waiting for a worker, of either kind, and the way there and back
     INFERENCE = "inference"  # samples to words
     UPSTREAM = "upstream"  # waiting for the other service
     CLASSIFY = "classify"  # texts to scores

@@ -62,31 +62,36 @@ def test_a_port_that_is_taken_is_named(state: StateFolder, on_path: Path) -> Non
             Prometheus(state, port, list)
 
 
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
 async def test_it_reads_the_replicas_that_there_are(state: StateFolder, on_path: Path) -> None:
     running: list[Target] = [target("stt-1", 1001)]
     prometheus = Prometheus(state, free_ports(1)[0], lambda: list(running))
     await prometheus.start()
     try:
-        config = json.loads((state.root / "prometheus" / "prometheus.json").read_text())
+        config = _read(state.root / "prometheus" / "prometheus.json")
         (listed,) = config["scrape_configs"][0]["file_sd_configs"][0]["files"]
-        assert json.loads(Path(listed).read_text()) == running
+        assert _read(Path(listed)) == running
         running[:] = [target("stt-1", 1002), target("envoy-1", 1003, "/stats/prometheus")]
-        while json.loads(Path(listed).read_text()) != running:
+        while _read(Path(listed)) != running:
             await asyncio.sleep(0.02)
-        labels = running[1]["labels"]
-        assert labels == {
-            "namespace": "local",
-            "pod": "earshot-envoy-1",
-            "__metrics_path__": "/stats/prometheus",
-        }
+        labels = {"namespace": "local", "pod": "earshot-envoy-1", "__metrics_path__": "/stats/prometheus"}
+        assert running[1]["labels"] == labels
     finally:
         await prometheus.stop()
 
 
-async def test_one_that_dies_at_its_start_is_reported(state: StateFolder, on_path: Path) -> None:
+@pytest.fixture
+def broken(on_path: Path) -> None:
     on_path.write_text("#!/bin/sh\necho wrong rules >&2\nexit 3\n")
+
+
+@pytest.mark.usefixtures("broken")
+async def test_one_that_dies_at_its_start_is_reported(state: StateFolder) -> None:
     prometheus = Prometheus(state, free_ports(1)[0], list)
-    with pytest.raises(errors.FailedPreconditionError, match="exit code 3; .*wrong rules"):
+    with pytest.raises(errors.FailedPreconditionError, match=r"exit code 3; .*wrong rules"):
         await prometheus.start()
     await prometheus.stop()
 

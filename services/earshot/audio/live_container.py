@@ -35,6 +35,7 @@ _OPTIONS: Final = {
     "max_index_size": "4096",  # bytes: nobody seeks
 }
 _STACK: Final = 1 << 20  # bytes: a codec needs a tenth; by default each thread would count with 8 MB
+_LAST_WAIT: Final = 5.0  # seconds for a thread to end, which then has nothing left to read
 _MOST_WAIT: Final = 60.0  # seconds for what a push brings: far beyond the slowest codec
 _MOST_BARREN: Final = 128 << 10  # bytes without a sound, after the first: more than a page or a frame
 _MOST_HEADER: Final = 4 << 20  # bytes before it, or where there are pictures: those are large
@@ -71,6 +72,12 @@ class Feed:
         with self._turn:
             self._ended, self._hungry = True, False
             return self._wait()
+
+    def close(self) -> None:
+        """Nobody wants to know the rest: ends without waiting."""
+        with self._turn:
+            self._data, self._ended = memoryview(b""), True
+            self._turn.notify_all()
 
     def _wait(self) -> bool:
         self._turn.notify_all()
@@ -162,8 +169,8 @@ class ContainerDecoder:
     def close(self) -> None:
         """Ends the thread."""
         if self._thread.ident is not None:
-            self._feed.end()
-            self._thread.join(_MOST_WAIT)
+            self._feed.close()
+            self._thread.join(_LAST_WAIT)
 
     def _start(self) -> None:
         if self._thread.ident is None:

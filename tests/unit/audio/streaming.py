@@ -22,6 +22,7 @@ SEEDS = {
     "flac": encoded("flac", "flac", tone(440), 16_000),
     "oggflac": encoded("ogg", "flac", tone(440), 16_000),
     "mp3": encoded("mp3", "libmp3lame", tone(440, 24_000), 24_000),
+    "mp3live": encoded("mp3", "libmp3lame", tone(440, 24_000), 24_000, write_xing="0"),
     "opus": encoded("ogg", "libopus", tone(440, 48_000), 48_000, page_duration="100000"),
     "webm": encoded("webm", "libopus", tone(440, 48_000), 48_000),
     "fragments": encoded("mp4", "aac", tone(440), 16_000, movflags="frag_keyframe+empty_moov"),

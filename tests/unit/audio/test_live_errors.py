@@ -126,6 +126,7 @@ def test_damage_to_most_packets_ends_the_stream() -> None:
         at += size
     error, pushed = refused(bytes(sound), size=500)
     assert error.reason == "AUDIO_DAMAGED"
+    assert "no more than half" in error.message
     assert pushed < len(sound)
 
 

@@ -1,8 +1,8 @@
 """Audio as it comes, from packets cut anywhere, to 16-bit mono samples at 16 kHz.
 
 Raw samples and plain WAV files go through NumPy, all else through ffmpeg's libraries. What comes out
-depends on the bytes alone and not on where they were cut; only of damage to a WebM, and of two mistakes
-at once, may another error be told. Nothing grows with the length of the stream, but for fragmented MP4,
+depends on the bytes alone and not on where they were cut; only of a damaged
+WebM more or less may be heard, and of two mistakes at once another told. Nothing grows with the length of the stream, but for fragmented MP4,
 of which libav keeps an index (about 5 MB an hour).
 
 How far the samples stay behind the bytes: raw and WAV by the resampler's filter (4 ms at 8 kHz, nothing
@@ -88,7 +88,7 @@ class _Raw:
 
     def __init__(self, audio_format: AudioFormat) -> None:
         self._format, self._head, self._size = audio_format, b"", 0
-        kind, channels = RAW_KINDS[audio_format.encoding or ""], audio_format.channels or 1  # type: ignore[index]
+        kind, channels = RAW_KINDS[audio_format.encoding], audio_format.channels or 1
         self._samples = SampleDecoder(kind, audio_format.sample_rate, channels)
 
     @property

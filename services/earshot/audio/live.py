@@ -1,9 +1,9 @@
 """Audio as it comes, from packets cut anywhere, to 16-bit mono samples at 16 kHz.
 
 Raw samples and plain WAV files go through NumPy, all else through ffmpeg's libraries. What comes out
-depends on the bytes alone and not on where they were cut; only of a damaged
-WebM more or less may be heard, and of two mistakes at once another told. Nothing grows with the length of the stream, but for fragmented MP4,
-of which libav keeps an index (about 5 MB an hour).
+depends on the bytes alone and not on where they were cut: only of a damaged WebM may more or less be
+heard, and of two mistakes at once another told. Nothing grows with the length of the stream, but for
+fragmented MP4, of which libav keeps an index (about 5 MB an hour).
 
 How far the samples stay behind the bytes: raw and WAV by the resampler's filter (4 ms at 8 kHz, nothing
 at 16), Opus by the packet and page that are not whole yet, ADTS by a frame, MP3 by 1 KB (0.33 s at

@@ -105,8 +105,9 @@ def plain(document: dict[str, Any]) -> dict[str, Any]:
 
 def template(*options: str) -> bytes:
     """The chart as manifests, as release ``earshot`` in namespace ``earshot``."""
-    kube = ("--kube-version", "1.34.0")
-    return _output(["helm", "template", "earshot", str(CHART), "--namespace", "earshot", *kube, *options])
+    # A key that helm makes would be another each time, and is for nobody's repository.
+    fixed = ("--kube-version", "1.34.0", "--set", "resumeKeys.existingSecret=earshot-resume-keys")
+    return _output(["helm", "template", "earshot", str(CHART), "--namespace", "earshot", *fixed, *options])
 
 
 def _output(command: list[str]) -> bytes:

@@ -24,7 +24,11 @@ def _by_name(found: list[Document]) -> dict[tuple[str, str], Document]:
 
 
 def _rendered() -> dict[tuple[str, str], Document]:
-    found = [one for one in documents() if "helm.sh/hook" not in one["metadata"].get("annotations", {})]
+    found = [
+        one
+        for one in documents({"resumeKeys": {"existingSecret": "earshot-resume-keys"}})
+        if "helm.sh/hook" not in one["metadata"].get("annotations", {})
+    ]
     for document in found:
         for label in HELMS_OWN:
             del document["metadata"]["labels"][label]

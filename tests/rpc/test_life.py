@@ -214,7 +214,7 @@ async def test_no_process_is_left_when_the_front_is_killed() -> None:
     service = await Process.start()
     await service.events("ready")
     children = psutil.Process(service.process.pid).children(recursive=True)
-    assert len(children) == 2
+    assert len(children) == 3
     service.process.kill()
     await service.process.communicate()
     gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 30)

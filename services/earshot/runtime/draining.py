@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+from earshot import errors
+
 
 class Draining:
     """Set once, by the server; streams wait for it."""
@@ -28,6 +30,19 @@ class Draining:
         """Seconds until streams are closed; 0 at least."""
         return max(0.0, self._until - time.monotonic())
 
-    async def wait(self) -> None:
-        """Until it starts."""
-        await self._started.wait()
+    async def time_to_leave(self, longest: float, notice: float) -> float:
+        """Waits until a caller should be sent away: the replica leaves, or ``longest`` seconds are over.
+
+        Gives the seconds until the caller is closed; after ``longest`` these are ``notice``.
+        """
+        try:
+            async with asyncio.timeout(longest):
+                await self._started.wait()
+        except TimeoutError:
+            return notice
+        return self.time_left
+
+
+def gone() -> errors.UnavailableError:
+    """The end of a stream whose caller has not left in time."""
+    return errors.UnavailableError("this replica leaves: go on by the resume token", reason="GOING_AWAY")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from earshot import errors
 from earshot.gen.v1 import audio_pb2, speech_pb2
 from earshot.runtime.admission import Admission
+from earshot.runtime.draining import gone
 from earshot.runtime.seals import Seals
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming import position, requests
@@ -52,7 +53,7 @@ class Streams:
         order = requests.order(config, model, self._options.longest_segment)
         where = position.opened(config, model.name, self._seals)
         if self._hearing.draining.is_on:
-            raise errors.UnavailableError("this replica leaves: try another", reason="GOING_AWAY")
+            raise gone()
         answering = Answering(self._seals, selection, self._options.replica)
         with self._admission.permit(0, self._options.share):
             session = Session(self._hearing, order, where)

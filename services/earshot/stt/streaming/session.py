@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 from typing import Final as Constant
 
 import msgspec
@@ -20,7 +19,8 @@ import msgspec
 from earshot import errors
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
-from earshot.runtime.draining import Draining
+from earshot.runtime.draining import Draining, gone
+from earshot.runtime.outbox import Outbox
 from earshot.runtime.pool import Pool
 from earshot.stt import wire as engine_wire
 from earshot.stt.settings import SpeechSettings
@@ -32,10 +32,7 @@ from earshot.stt.streaming.position import Position
 from earshot.stt.streaming.replies import Acknowledgement, Final, Interim, Reply, Summary
 from earshot.stt.types import SAMPLE_RATE
 
-_T = TypeVar("_T")
-
 _AHEAD: Constant = 2  # stretches that may be at engines or wait to be given out, beside the one awaited
-_UNSENT: Constant = 8  # replies that may wait for a caller who does not read
 _ACKNOWLEDGE: Constant = 1.0  # seconds between acknowledgements while chunks come
 _NEWS: Constant = SAMPLE_RATE * 4 // 10  # samples of new speech that are worth another interim result
 _PIECE: Constant = 16 * 1024  # bytes of a coded file listened to at once: seconds of audio
@@ -82,8 +79,7 @@ class Session:
         self._hearing, self._order, self._position = hearing, order, position
         self._ledger = Ledger(order.audio_format, position.mark, check_digest=not order.encoded_anew)
         self._steps: asyncio.Queue[_Step | errors.EarshotError | None] = asyncio.Queue(_AHEAD)
-        self._unsent: asyncio.Queue[Reply | BaseException | None] = asyncio.Queue(_UNSENT)
-        self._running: set[asyncio.Task[Any]] = set()
+        self._out: Outbox[Reply] = Outbox()
         self._interim: asyncio.Task[None] | None = None
         self._agreement = Agreement()
         self._spoken = 0  # how far the latest interim has heard
@@ -91,52 +87,18 @@ class Session:
 
     async def replies(self, messages: requests.Requests) -> AsyncGenerator[Reply, None]:
         """All that is said to the caller. Raises what ends the stream before its end."""
-        self._start(self._work(messages))
-        try:
-            yield Reply(acknowledgement=Acknowledgement(self._ledger.acked, self._position))
-            while (item := await self._unsent.get()) is not None:
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
-
-    def _start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        task = asyncio.create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            task.exception()  # who waits for it gets it; a stretch that nobody waits for any more has no one
-
-    async def _work(self, messages: requests.Requests) -> None:
-        """Ends when all has been given out, or with what went wrong; the caller is told last."""
-        giving = self._start(self._give_out())
-        parts = {giving, self._start(self._listen(messages)), self._start(self._leave())}
-        failure: BaseException | None = None
-        while failure is None and not giving.done():
-            done, parts = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-            failure = next((error for task in done if (error := task.exception())), None)
-        await self._unsent.put(failure)
+        yield Reply(acknowledgement=Acknowledgement(self._ledger.acked, self._position))
+        replies = self._out.replies(self._give_out(), self._listen(messages), self._leave())
+        async with contextlib.aclosing(replies) as said:
+            async for reply in said:
+                yield reply
 
     async def _leave(self) -> None:
-        """Sends the caller away when the replica leaves, or when the connection has lasted long enough."""
-        limits, draining = self._hearing.limits, self._hearing.draining
-        try:
-            async with asyncio.timeout(limits.connection):
-                await draining.wait()
-        except TimeoutError:
-            left = limits.leave
-        else:
-            left = draining.time_left
-        await self._unsent.put(Reply(time_left=left))
+        limits = self._hearing.limits
+        left = await self._hearing.draining.time_to_leave(limits.connection, limits.leave)
+        await self._say(Reply(time_left=left))
         await asyncio.sleep(left)
-        raise errors.UnavailableError("this replica leaves: go on by the resume token", reason="GOING_AWAY")
+        raise gone()
 
     # Listening.
 
@@ -189,7 +151,7 @@ class Session:
         size = len(content) if self._order.audio_format.is_raw else _PIECE
         for start in range(0, len(content), size or 1):
             await self._push(ear, content[start : start + size])
-        if time.monotonic() - self._replied >= _ACKNOWLEDGE and not self._unsent.full():
+        if time.monotonic() - self._replied >= _ACKNOWLEDGE and not self._out.is_full:
             await self._say(Reply(acknowledgement=Acknowledgement(self._ledger.acked)))
 
     async def _push(self, ear: Ear, data: bytes, *, last: bool = False) -> None:
@@ -205,7 +167,7 @@ class Session:
         work = None
         if heard.span and samples:
             self._begin_stretch()
-            work = self._start(self._recognize(heard.span, samples))
+            work = self._out.start(self._recognize(heard.span, samples))
             work.add_done_callback(lambda _: samples.close())
         if heard.events and self._order.events:
             await self._say(Reply(events=tuple(heard.events)))
@@ -242,7 +204,7 @@ class Session:
         is_free = self._steps.empty() and self._hearing.engines.has_idle
         if self._order.interims and is_news and is_free and (not self._interim or self._interim.done()):
             self._spoken = heard.spoken
-            self._interim = self._start(self._hear_so_far(ear, self._agreement))
+            self._interim = self._out.start(self._hear_so_far(ear, self._agreement))
 
     async def _hear_so_far(self, ear: Ear, agreement: Agreement) -> None:
         with contextlib.suppress(errors.EarshotError):  # the final will say
@@ -275,7 +237,7 @@ class Session:
 
     async def _say(self, reply: Reply) -> None:
         self._replied = time.monotonic()
-        await self._unsent.put(reply)
+        await self._out.say(reply)
 
 
 def _final(step: _Step, outcome: Outcome, order: requests.Order) -> Final | None:

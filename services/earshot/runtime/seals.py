@@ -65,9 +65,10 @@ class KeyRing:
     def _read(self, file: Path) -> None:
         try:
             version = _version(file)
-            lines = file.read_text(encoding="utf-8").split()
+            text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
             raise errors.FailedPreconditionError(f"the resume keys cannot be read: {exc}") from exc
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         if not lines or min(map(len, lines)) < _SHORTEST_KEY:
             raise errors.FailedPreconditionError(
                 f"{file} must hold one key a line, each of {_SHORTEST_KEY} characters at least"

@@ -81,7 +81,9 @@ class Release:
         return list(found.items)
 
     def _missing(self) -> str:
-        others = {each.metadata.labels.get(_INSTANCE, "") for each in self._deployments(f"{_PART_OF}=earshot")}
+        others = {
+            each.metadata.labels.get(_INSTANCE, "") for each in self._deployments(f"{_PART_OF}=earshot")
+        }
         place = f"in namespace {self.namespace!r} of context {self.cluster.context!r}"
         if others:
             names = ", ".join(map(repr, sorted(others)))

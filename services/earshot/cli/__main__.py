@@ -33,6 +33,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "scale": "local",
     "down": "local",
     "transcribe": "",
+    "stream": "codecs",
+    "listen": "mic",
     "classify": "",
     "classify-speech": "",
     "models": "stt",

@@ -78,12 +78,16 @@ class Connection:
         self, request: Message, timeout: float | None, metadata: Mapping[str, str] | None
     ) -> tuple[Attempts, tuple[tuple[str, str], ...]]:
         """The frame of one call: its attempts, and the metadata that goes with each of them."""
-        if self._closed:
-            raise errors.FailedPreconditionError("this client is closed: make a new one")
+        headers = self._headers(metadata)
         self._check_size(request)
-        headers = {REQUEST_ID: str(uuid.uuid4())} | self._metadata | _lower(metadata)
         seconds = self._timeout if timeout is None else timeout
         return Attempts(self._retry, seconds, headers[REQUEST_ID]), tuple(headers.items())
+
+    def _headers(self, metadata: Mapping[str, str] | None) -> dict[str, str]:
+        """What goes with a call beside its messages; raises FailedPreconditionError once closed."""
+        if self._closed:
+            raise errors.FailedPreconditionError("this client is closed: make a new one")
+        return {REQUEST_ID: str(uuid.uuid4())} | self._metadata | _lower(metadata)
 
     def _check_size(self, request: Message) -> None:
         size = request.ByteSize()

@@ -79,7 +79,7 @@ class Attempts:
         """Seconds to wait before the next attempt; raises the failure, translated, where there is none."""
         self._failed += 1
         error = self._worded(status.from_rpc_error(failure))
-        least = _least_pause(error)
+        least = least_pause(error)
         if least is None or self._failed >= self._policy.max_attempts:
             self._give_up(error, failure)
         pause = least + random.uniform(0, self._policy.bound(self._failed))  # noqa: S311 - no secret
@@ -106,7 +106,7 @@ class Attempts:
         raise error from cause
 
 
-def _least_pause(error: errors.EarshotError) -> float | None:
+def least_pause(error: errors.EarshotError) -> float | None:
     """Seconds that must pass before another attempt; None where none would help."""
     if isinstance(error, errors.UnavailableError):
         return 0.0

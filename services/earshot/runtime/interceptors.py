@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -25,14 +26,16 @@ REPLICA_TRAILER: Final = "earshot-replica"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
 UnaryBehaviour = Callable[[Message, Context], Awaitable[Message]]
-StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]
+StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncGenerator[Message, None]]
+StreamHandler = Callable[[AsyncIterator[Message], Context], Awaitable[None]]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of this API's methods; health and reflection pass untouched."""
 
-    def __init__(self, metrics: Metrics, replica: str) -> None:
-        self._metrics, self._replica = metrics, replica
+    def __init__(self, metrics: Metrics, replica: str, patience: float) -> None:
+        """``patience``: seconds that a stream may wait for a caller who does not read."""
+        self._metrics, self._replica, self._patience = metrics, replica, patience
 
     async def intercept_service(
         self,
@@ -52,7 +55,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.unary_unary:
             unary = call.unary(cast("UnaryBehaviour", handler.unary_unary))
             return grpc.unary_unary_rpc_method_handler(cast("Any", unary), **coders)
-        stream = call.stream(cast("StreamBehaviour", handler.stream_stream))
+        stream = call.stream(cast("StreamBehaviour", handler.stream_stream), self._patience)
         return grpc.stream_stream_rpc_method_handler(cast("Any", stream), **coders)
 
 
@@ -93,13 +96,14 @@ class _Call:
 
         return wrapped
 
-    def stream(self, behaviour: StreamBehaviour) -> StreamBehaviour:
-        async def wrapped(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+    def stream(self, behaviour: StreamBehaviour, patience: float) -> StreamHandler:
+        async def wrapped(requests: AsyncIterator[Message], context: Context) -> None:
             tally = self._begin(context)
             try:
-                async for response in behaviour(_counted(requests, tally), context):
-                    tally.sent += response.ByteSize()
-                    yield response
+                async with contextlib.aclosing(behaviour(_counted(requests, tally), context)) as responses:
+                    async for response in responses:
+                        tally.sent += response.ByteSize()
+                        await _write(context, response, patience)
             except BaseException as exc:
                 status = self._fail(context, tally, exc)
             else:
@@ -144,6 +148,17 @@ class _Call:
             sent_bytes=tally.sent,
             request_id=self._request_id,
         )
+
+
+async def _write(context: Context, response: Message, patience: float) -> None:
+    """Flow control makes this wait for the caller to read; for ever, if one never does."""
+    try:
+        async with asyncio.timeout(patience):
+            await context.write(response)
+    except TimeoutError:
+        raise errors.DeadlineExceededError(
+            f"nothing was read for {patience:g} s: the stream is closed", reason="STREAM_NOT_READ"
+        ) from None
 
 
 async def _counted(requests: AsyncIterator[Message], tally: _Tally) -> AsyncIterator[Message]:

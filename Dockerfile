@@ -16,7 +16,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 RUN python -m venv --without-pip /opt/venv
 # Only what the package says that it needs: no change of code makes this layer anew.
 WORKDIR /src
-RUN mkdir --parents services/earshot deploy/envoy \
+RUN mkdir --parents services/earshot deploy/envoy deploy/prometheus \
     && touch LICENSE README.md && echo '__version__ = "0"' > services/earshot/__init__.py
 COPY pyproject.toml ./
 # openai-whisper asks for triton, a compiler for GPUs of 1 GB, and does without it on a CPU.
@@ -35,6 +35,7 @@ RUN cd /opt/venv/lib/python3.11/site-packages \
 FROM dependencies AS package
 COPY LICENSE README.md ./
 COPY deploy/envoy deploy/envoy
+COPY deploy/prometheus deploy/prometheus
 COPY services services
 RUN pip --python /opt/venv/bin/python install --no-deps --no-compile --prefix /package . \
     && python -m compileall -qq --invalidation-mode unchecked-hash -s /package -p /opt/venv /package

@@ -1,6 +1,8 @@
 """Makes what is generated in the chart and beside it; after a change, run ``python charts/generate.py``.
 
-    charts/earshot/files/    Envoy's configuration with the chart's placeholders, from deploy/envoy
+    deploy/prometheus/       rules and alerts, from charts/monitoring
+    charts/earshot/dashboards/ dashboards, from there as well
+    charts/earshot/files/    Envoy's configuration with the chart's placeholders, from deploy/envoy; the rules
     charts/earshot/README.md the table of values, by helm-docs
     tests/chart/rendered/    what the chart renders for each of tests/chart/cases
     deploy/k8s/base/         what it renders with its defaults, for kubectl apply -k
@@ -18,12 +20,15 @@ from typing import Any, Final
 import yaml
 
 from earshot.local.dataplane import Address, DnsDiscovery, Parameters, description, render, to_yaml
+from monitoring.dashboards import dashboards
+from monitoring.rules import groups
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 CHART: Final = REPOSITORY / "charts" / "earshot"
 CASES: Final = REPOSITORY / "tests" / "chart" / "cases"
 RENDERED: Final = REPOSITORY / "tests" / "chart" / "rendered"
 BASE: Final = REPOSITORY / "deploy" / "k8s" / "base"
+PROMETHEUS: Final = REPOSITORY / "deploy" / "prometheus"
 HELM_LABELS: Final = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
 _GRPC_PORT: Final = 50051
 _ORIGIN: Final = "{{ origin }}"
@@ -57,6 +62,18 @@ def for_each_origin(text: str) -> str:
     (line,) = [line for line in text.splitlines() if _ORIGIN in line]
     item = line.replace(f'"{_ORIGIN}"', "{{ . | quote }}")
     return text.replace(line, f"{{{{- range .allowedOrigins }}}}\n{item}\n{{{{- end }}}}")
+
+
+def rules() -> Files:
+    """Rules and alerts, plain and as the chart holds them."""
+    head = "# Made by charts/generate.py from charts/monitoring; docs/runbooks.md says what to do.\n"
+    text = head + yaml.safe_dump(groups(), sort_keys=False, width=110)
+    return {PROMETHEUS / "rules.yaml": text.encode(), CHART / "files" / "rules.yaml": text.encode()}
+
+
+def boards() -> Files:
+    """Each dashboard, as Grafana loads it."""
+    return {CHART / "dashboards" / name: text.encode() for name, text in dashboards().items()}
 
 
 def readme() -> Files:
@@ -104,7 +121,7 @@ def stale(files: Files) -> list[Path]:
 def main(check: bool) -> int:
     """Writes, or checks, one kind after the other: what the chart holds goes into what it renders."""
     wrong = []
-    for make in (envoy_files, readme, rendered, base):
+    for make in (envoy_files, rules, boards, readme, rendered, base):
         files = make()
         wrong += stale(files)
         if not check:

@@ -35,16 +35,24 @@ _OPTIONS: Final = {
     "max_index_size": "4096",  # bytes: nobody seeks
 }
 _STACK: Final = 1 << 20  # bytes: a codec needs a tenth; by default each thread would count with 8 MB
+_LAST_WAIT: Final = 5.0  # seconds for a thread to end, which then has nothing left to read
 _MOST_WAIT: Final = 60.0  # seconds for what a push brings: far beyond the slowest codec
-_MOST_HEADER: Final = 4 << 20  # bytes before the first sound: pictures of an album are headers too
-_MOST_BARREN: Final = 256 << 10  # bytes without a sound between two
+_MOST_BARREN: Final = 128 << 10  # bytes without a sound, after the first: more than a page or a frame
+_MOST_HEADER: Final = 4 << 20  # bytes before it, or where there are pictures: those are large
+_EXACT: Final = frozenset({"ogg", "matroska"})
+_GRID: Final = 128  # bytes: at 24 kbit/s 43 ms
 _WINDOW: Final = 200  # packets
 
 
 class Feed:
-    """The file that the reader's thread reads: it waits for bytes, and the writer for them to be read."""
+    """The file that the reader's thread reads: it waits for bytes, and the writer for them to be read.
 
-    def __init__(self) -> None:
+    Where ``grid`` is not 0, each read gives just so many bytes: some demuxers take what there is for a
+    packet, and what comes out would depend on how the bytes were cut.
+    """
+
+    def __init__(self, grid: int) -> None:
+        self._grid = grid
         self._turn = threading.Condition()
         self._data = memoryview(b"")
         self._hungry = self._ended = self._left = False
@@ -55,7 +63,8 @@ class Feed:
         False: it has done neither within a minute.
         """
         with self._turn:
-            self._data, self._hungry = memoryview(data), False
+            self._data = memoryview(bytes(self._data) + data)
+            self._hungry = self._hungry and not self._ready()
             return self._wait()
 
     def end(self) -> bool:
@@ -64,6 +73,12 @@ class Feed:
             self._ended, self._hungry = True, False
             return self._wait()
 
+    def close(self) -> None:
+        """Nobody wants to know the rest: ends without waiting."""
+        with self._turn:
+            self._data, self._ended = memoryview(b""), True
+            self._turn.notify_all()
+
     def _wait(self) -> bool:
         self._turn.notify_all()
         return self._turn.wait_for(lambda: self._hungry or self._left, _MOST_WAIT)
@@ -71,13 +86,16 @@ class Feed:
     def read(self, size: int) -> bytes:
         """At least a byte; none at the end."""
         with self._turn:
-            if not self._data and not self._ended:
+            if not self._ready():
                 self._hungry = True
                 self._turn.notify_all()
-                self._turn.wait_for(lambda: self._data or self._ended)
-            block = bytes(self._data[:size])
+                self._turn.wait_for(self._ready)
+            block = bytes(self._data[: min(size, self._grid or size)])
             self._data = self._data[len(block) :]
             return block
+
+    def _ready(self) -> bool:
+        return self._ended or len(self._data) >= max(self._grid, 1)
 
     def leave(self) -> None:
         """The reader will read no more."""
@@ -120,10 +138,11 @@ class ContainerDecoder:
         self._demuxer, self._format, self._field = demuxer, audio_format, field
         self._allowance, self._health = allowance, _Health()
         self._head, self._barren = b"", 0
-        self._feed = Feed()
+        self._feed = Feed(0 if demuxer in _EXACT else _GRID)
         self._out: list[Samples] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="live-audio", daemon=True)
+        self._mixed = False  # there are other streams than the one of sound
         self.heard = False
 
     def push(self, data: bytes) -> Samples:
@@ -134,8 +153,7 @@ class ContainerDecoder:
             return joined([])
         self._start()
         samples = self._taken(self._feed.give(data))
-        if self._barren > (_MOST_BARREN if self.heard else _MOST_HEADER):
-            raise bad_content("AUDIO_DAMAGED", f"{self._barren} bytes hold no audio: is it still sound?")
+        self._check_barren()
         return samples
 
     def finish(self) -> Samples:
@@ -143,11 +161,16 @@ class ContainerDecoder:
         self._start()
         return self._taken(self._feed.end())
 
+    def _check_barren(self) -> None:
+        if self._barren > (_MOST_BARREN if self.heard and not self._mixed else _MOST_HEADER):
+            message = f"{self._barren} bytes in a row hold no audio: is it still the same recording?"
+            raise bad_content("AUDIO_DAMAGED", message)
+
     def close(self) -> None:
         """Ends the thread."""
         if self._thread.ident is not None:
-            self._feed.end()
-            self._thread.join(_MOST_WAIT)
+            self._feed.close()
+            self._thread.join(_LAST_WAIT)
 
     def _start(self) -> None:
         if self._thread.ident is None:
@@ -179,6 +202,7 @@ class ContainerDecoder:
             translated(),
         ):
             source, resampler = sound_in(container, self._format, self._field), Resampler(block=0)
+            self._mixed = len(container.streams) > 1
             for frame in self._frames(source):
                 self._out.extend(rounded(block, source.is_pcm) for block in resampler.push(frame))
             self._out.extend(rounded(block, source.is_pcm) for block in resampler.flush())

@@ -69,7 +69,7 @@ F64: Final = SampleKind("pcm_f64le", 8, "dbl", _plain("<f8"))
 MULAW: Final = SampleKind("pcm_mulaw", 1, "s16", _table(_mulaw()))
 ALAW: Final = SampleKind("pcm_alaw", 1, "s16", _table(_alaw()))
 
-RAW_KINDS: Final = {
+RAW_KINDS: Final[dict[Encoding | None, SampleKind]] = {
     Encoding.LINEAR16: S16,
     Encoding.LINEAR32F: F32,
     Encoding.MULAW: MULAW,

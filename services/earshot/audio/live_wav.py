@@ -24,7 +24,7 @@ _KINDS: Final = {  # format tag and bits a sample
     (7, 8): MULAW,
 }
 _UNCOUNTED: Final = 0x7F000000  # who writes to a pipe puts 0, or about the most that 31 or 32 bits hold
-_MOST_HEADER: Final = 65_536  # bytes
+_MOST_HEADER: Final = 65_536  # bytes before the samples, and behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class WavDecoder:
         self._head = b""
         self._inner: Stage | None = None
         self._left: int | None = None  # bytes of samples to come; None: to the end
+        self._after = 0  # bytes behind the samples
 
     @property
     def heard(self) -> bool:
@@ -58,8 +59,10 @@ class WavDecoder:
         if self._inner is None:
             return NOTHING
         if self._left is not None:
-            data = data[: self._left]
+            data, after = data[: self._left], data[self._left :]
             self._left -= len(data)
+            self._after += len(after)
+            self._check_after()
         return self._inner.push(data)
 
     def finish(self) -> Samples:
@@ -74,6 +77,11 @@ class WavDecoder:
         """Gives back what stands behind."""
         if self._inner is not None:
             self._inner.close()
+
+    def _check_after(self) -> None:
+        if self._after > _MOST_HEADER:
+            message = f"{self._after} bytes follow the samples that the header of the WAV file counts"
+            raise bad_content("AUDIO_FORMAT_CHANGED", f"{message}: start another stream for them")
 
     def _begun(self) -> bytes:
         """What follows the header once that is whole; sets what decodes it."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from earshot.classification import wire
 from earshot.classification.types import ClassificationRequest, ModelInfo
+from earshot.runtime import calls
 from earshot.runtime.admission import Admission
 from earshot.runtime.batching import Outcome
+from earshot.runtime.calls import Stage
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool
 
@@ -33,7 +35,8 @@ class Classifier:
     async def start(self) -> None:
         """Starts the processes and loads the model. Raises what keeps it from loading."""
         await self._engines.start()
-        self.model = wire.decode_info(self._engines.info)
+        self.model = model = wire.decode_info(self._engines.info)
+        self._metrics.model.info({"engine": model.engine, "model": model.name, "version": model.version})
 
     async def stop(self) -> None:
         """Ends the processes; what is still at work fails with ``UnavailableError``."""
@@ -55,6 +58,8 @@ class Classifier:
 
     def _observe(self, requests: Sequence[ClassificationRequest], outcome: Outcome) -> None:
         self.admission.observe(outcome.work_seconds)
-        self._metrics.characters.inc(sum(len(request.text) for request in requests))
-        self._metrics.stage_seconds.labels("queue").observe(outcome.queue_seconds)
-        self._metrics.stage_seconds.labels("inference").observe(outcome.work_seconds)
+        call = calls.current()
+        call.spend(Stage.QUEUE, outcome.queue_seconds)
+        call.spend(Stage.CLASSIFY, outcome.work_seconds)
+        characters = sum(len(request.text) for request in requests)
+        self._metrics.characters.labels(call.client).inc(characters)

@@ -22,9 +22,12 @@ from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
 from earshot.classification.types import ModelInfo
 from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2
+from earshot.rpc.codecs import codec_of
 from earshot.rpc.deadlines import deadline_of
 from earshot.rpc.limits import LONG_CLIP, check_message
 from earshot.rpc.wire import duration
+from earshot.runtime import calls
+from earshot.runtime.calls import Stage
 from earshot.runtime.draining import Draining, gone
 from earshot.runtime.seals import KeyRing, Seals
 
@@ -114,11 +117,14 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
         model = self._model()
+        call = calls.current()
+        call.codec = codec_of(request.recognition_config, request.content)
         self._check_size(request, "content", LONG_CLIP)
         question = requests.speech_question(request.classification_config, model, self._options.limits)
         with self._classifier.admission.permit(request.ByteSize()):
             heard = await self._transcripts.recognize(request.recognition_config, request.content, deadline)
             heard_after = time.monotonic() - started
+            call.spend(Stage.UPSTREAM, heard_after)
             transcript = _transcript(heard)
             scored, answer = await self._score(question, transcript, deadline)
         metadata = self._metadata(model, scored, len(transcript), time.monotonic() - started)

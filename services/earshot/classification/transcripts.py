@@ -10,6 +10,8 @@ from earshot import errors
 from earshot.client import AsyncClient, RetryPolicy
 from earshot.gen.v1 import audio_pb2, models_pb2, speech_pb2
 from earshot.rpc.deadlines import time_left
+from earshot.runtime import calls
+from earshot.runtime.labels import CLIENT_HEADER
 from earshot.runtime.logs import REQUEST_ID
 
 _MODELS_SECONDS: Final = 2.0  # how long ListModels waits for the other service
@@ -60,7 +62,7 @@ class SpeechToTextTranscripts:
         request = speech_pb2.RecognizeRequest(config=config, content=content)
         try:
             return await self._client.send_recognize(
-                request, timeout=_positive(time_left(deadline)), metadata={"x-request-id": REQUEST_ID.get()}
+                request, timeout=_positive(time_left(deadline)), metadata=_metadata()
             )
         except errors.EarshotError as exc:
             exc.field = _renamed(exc.field)
@@ -91,6 +93,13 @@ class SpeechToTextTranscripts:
     async def close(self) -> None:
         """See :class:`Transcripts`."""
         await self._client.close()
+
+
+def _metadata() -> dict[str, str]:
+    """The call that we answer, and for whom, in the other service's log and figures as well."""
+    call = calls.current()
+    caller = {CLIENT_HEADER: call.claimed_client} if call.claimed_client else {}
+    return {"x-request-id": REQUEST_ID.get()} | caller
 
 
 def _positive(seconds: float) -> float:

@@ -33,6 +33,10 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
     classification_engine: Engine = "auto",
     classification_model: Model = "",
     workers: Annotated[int, typer.Option(min=1, help="Worker processes of each replica.")] = 1,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Run the Prometheus on the PATH beside it, with our rules.")
+    ] = False,
+    prometheus_port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port, on loopback.")] = 9090,
     state: State = None,
 ) -> None:
     """Run the whole stack on this machine until Ctrl-C.
@@ -50,6 +54,7 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
         classification=Fleet(
             CLASSIFICATION, classification, classification_engine, classification_model, workers
         ),
+        prometheus_port=prometheus_port if prometheus else None,
     )
     asyncio.run(until_signal(_run(options, folder(state))))
     typer.echo("stopped")
@@ -74,6 +79,8 @@ def _announce(stack: Stack, seconds: float) -> None:
     for group in stack.groups.values():
         typer.echo(f"  {group.service.title}: {len(group.replicas)} replicas, {_engines(group)}")
     typer.echo(f"  figures: {stack.figures}")
+    if stack.prometheus:
+        typer.echo(f"  Prometheus: {stack.prometheus.url}")
     typer.echo("Ctrl-C stops; `earshot status` and `earshot scale stt=3` work from another shell")
 
 

@@ -13,7 +13,7 @@ from earshot.cluster.tunnels import fetch
 
 _MODEL: Final = re.compile(r"^earshot_model_info\{(.*)\} ", re.MULTILINE)
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_IN_FLIGHT: Final = re.compile(r"^earshot_requests_in_flight (\S+)$", re.MULTILINE)
+_IN_FLIGHT: Final = re.compile(r"^earshot_requests_in_flight(?:\{.*\})? (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ def parse(text: str) -> Figures:
     """Out of the text format of Prometheus; what is not there is empty."""
     found = _MODEL.search(text)
     labels = {name: _unescape(value) for name, value in _LABEL.findall(found[1] if found else "")}
-    count = _IN_FLIGHT.search(text)
-    return Figures(labels.get("engine", ""), labels.get("model", ""), int(float(count[1])) if count else 0)
+    in_flight = sum(float(count) for count in _IN_FLIGHT.findall(text))  # a line for each method
+    return Figures(labels.get("engine", ""), labels.get("model", ""), int(in_flight))
 
 
 def _unescape(value: str) -> str:

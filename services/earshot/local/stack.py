@@ -16,6 +16,7 @@ from earshot.local import control
 from earshot.local.envoy import Envoy
 from earshot.local.groups import Group
 from earshot.local.ports import LOOPBACK, is_free
+from earshot.local.prometheus import Prometheus, Target, target
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
 from earshot.local.tasks import cancel, together, until
 
@@ -52,6 +53,7 @@ class Options:
     port: int = 8080
     stt: Fleet = field(default_factory=lambda: Fleet(STT))
     classification: Fleet = field(default_factory=lambda: Fleet(CLASSIFICATION))
+    prometheus_port: int | None = None  # where a Prometheus listens; None: without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Stack:
         self._asked_to_stop = asyncio.Event()
         self._cleanup = AsyncExitStack()
         self.groups: dict[str, Group] = {}
+        self.prometheus: Prometheus | None = None
         self.envoy: Envoy
 
     @property
@@ -99,7 +102,7 @@ class Stack:
         """Starts everything and returns when it serves.
 
         Raises:
-            FailedPreconditionError: Envoy is missing, the port is taken, another stack runs.
+            FailedPreconditionError: Envoy or Prometheus is missing, a port is taken, another stack runs.
             UnavailableError: a replica died at its start; the message has its last line.
         """
         try:
@@ -150,7 +153,7 @@ class Stack:
         self._make_groups()
         self._cleanup.push_async_callback(self._stop)
         starts = [group.scale(count) for group, count in self._wanted()]
-        await together([self.envoy.start(), *starts])
+        await together([self.envoy.start(), self._start_prometheus(), *starts])
         await self._all_healthy()
         await self._watch()
 
@@ -162,6 +165,18 @@ class Stack:
             group = Group(fleet.service, fleet.settings() | shared, self._state, self._tell)
             group.publish()
             self.groups[fleet.service.name] = group
+
+    async def _start_prometheus(self) -> None:
+        if self._options.prometheus_port is not None:
+            self.prometheus = Prometheus(self._state, self._options.prometheus_port, self._targets)
+            self._cleanup.push_async_callback(self.prometheus.stop)
+            await self.prometheus.start()
+
+    def _targets(self) -> list[Target]:
+        """Whom Prometheus is to read."""
+        replicas = [each for group in self.groups.values() for each in group.replicas]
+        edge = target("envoy-1", self.envoy.metrics_port, "/stats/prometheus")
+        return [edge, *(target(each.name, each.metrics_port) for each in replicas if each.metrics_port)]
 
     def _wanted(self) -> list[tuple[Group, int]]:
         fleets = (self._options.stt, self._options.classification)
@@ -216,6 +231,7 @@ class Stack:
         return {
             "target": self.target,
             "metrics": self.figures,
+            "prometheus": self.prometheus.url if self.prometheus else None,
             "pid": os.getpid(),
             "envoy_pid": self.envoy.child.pid if self.envoy.child else None,
             "envoy_restarts": self.envoy.restarts,

@@ -27,7 +27,7 @@ class Outcome:
 
     body: bytes
     blob: Blob | None
-    queue_seconds: float
+    queue_seconds: float  # all but the work: for a worker, for others in its batch, there and back
     work_seconds: float
 
 
@@ -39,13 +39,11 @@ class Pending:
     deadline: float | None  # by time.monotonic
     future: asyncio.Future[Outcome]
     queued_at: float = field(default_factory=time.monotonic)
-    started_at: float = 0.0
     attempts: int = 0
 
     def start(self) -> None:
         """A worker has taken it."""
         self.attempts += 1
-        self.started_at = time.monotonic()
 
     def succeed(self, result: Result) -> None:
         """Its caller gets ``result``; where the caller has gone, the blob is given back."""
@@ -53,7 +51,7 @@ class Pending:
             if result.blob:
                 result.blob.close()
             return
-        waited = self.started_at - self.queued_at
+        waited = max(0.0, time.monotonic() - self.queued_at - result.seconds)
         self.future.set_result(Outcome(result.body, result.blob, waited, result.seconds))
 
     def fail(self, error: errors.EarshotError) -> None:

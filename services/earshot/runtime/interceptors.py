@@ -8,7 +8,6 @@ import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -16,12 +15,16 @@ from google.protobuf.message import Message
 
 from earshot import errors
 from earshot.rpc.status import code_of, to_grpc_status
-from earshot.runtime.logs import REQUEST_ID, logger
+from earshot.runtime import calls
+from earshot.runtime.calls import Call, Stage
+from earshot.runtime.labels import CLIENT_HEADER, Clients
+from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
 
 _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
 REPLICA_TRAILER: Final = "earshot-replica"
+_LONGEST: Final = 128  # characters of what callers may have us repeat
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -33,9 +36,10 @@ StreamHandler = Callable[[AsyncIterator[Message], Context], Awaitable[None]]
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of this API's methods; health and reflection pass untouched."""
 
-    def __init__(self, metrics: Metrics, replica: str, patience: float) -> None:
+    def __init__(self, metrics: Metrics, replica: str, clients: Clients, patience: float) -> None:
         """``patience``: seconds that a stream may wait for a caller who does not read."""
-        self._metrics, self._replica, self._patience = metrics, replica, patience
+        self._metrics, self._replica, self._clients = metrics, replica, clients
+        self._patience = patience
 
     async def intercept_service(
         self,
@@ -46,7 +50,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
-        call = _Call(self._metrics, self._replica, handler_call_details)
+        call = _Wrapped(self._call(handler_call_details), self._metrics, self._replica)
         coders = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
@@ -58,35 +62,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         stream = call.stream(cast("StreamBehaviour", handler.stream_stream), self._patience)
         return grpc.stream_stream_rpc_method_handler(cast("Any", stream), **coders)
 
+    def _call(self, details: grpc.HandlerCallDetails) -> Call:
+        metadata = dict(details.invocation_metadata or ())
+        return Call(
+            method=details.method.rpartition("/")[2],
+            request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[:_LONGEST],
+            client=self._clients.label(metadata),
+            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[:_LONGEST],
+        )
 
-@dataclass(slots=True)
-class _Tally:
-    """What a call's log line says, beside its end."""
 
-    started: float
-    received: int = 0
-    sent: int = 0
-
-
-class _Call:
+class _Wrapped:
     """One call, from its arrival to its end."""
 
-    def __init__(self, metrics: Metrics, replica: str, details: grpc.HandlerCallDetails) -> None:
-        self._metrics, self._replica = metrics, replica
-        self._method = details.method.rpartition("/")[2]
-        self._request_id = _request_id(details)
+    def __init__(self, call: Call, metrics: Metrics, replica: str) -> None:
+        self._call, self._metrics, self._replica = call, metrics, replica
 
     def unary(self, behaviour: UnaryBehaviour) -> UnaryBehaviour:
         async def wrapped(request: Message, context: Context) -> Message:
-            tally = self._begin(context)
-            tally.received = request.ByteSize()
+            call = self._begin(context)
+            call.received_bytes = request.ByteSize()
             try:
                 response = await behaviour(request, context)
             except BaseException as exc:
-                status = self._fail(context, tally, exc)
+                status = self._fail(context, exc)
             else:
-                tally.sent = response.ByteSize()
-                self._end(tally, grpc.StatusCode.OK, "")
+                call.sent_bytes = response.ByteSize()
+                self._answered(grpc.StatusCode.OK)
                 return response
             # gRPC keeps what an abort raises, and with it this frame, until the garbage collector looks:
             # outside of the except clause, so that the error goes now, and without the request.
@@ -98,56 +100,53 @@ class _Call:
 
     def stream(self, behaviour: StreamBehaviour, patience: float) -> StreamHandler:
         async def wrapped(requests: AsyncIterator[Message], context: Context) -> None:
-            tally = self._begin(context)
+            call = self._begin(context)
             try:
-                async with contextlib.aclosing(behaviour(_counted(requests, tally), context)) as responses:
+                async with contextlib.aclosing(behaviour(_counted(requests, call), context)) as responses:
                     async for response in responses:
-                        tally.sent += response.ByteSize()
+                        call.sent_bytes += response.ByteSize()
                         await _write(context, response, patience)
             except BaseException as exc:
-                status = self._fail(context, tally, exc)
+                status = self._fail(context, exc)
             else:
-                self._end(tally, grpc.StatusCode.OK, "")
+                self._answered(grpc.StatusCode.OK)
                 return
             await context.abort_with_status(status)
 
         return wrapped
 
-    def _begin(self, context: Context) -> _Tally:
-        REQUEST_ID.set(self._request_id)
+    def _begin(self, context: Context) -> Call:
+        call = self._call
+        calls.begin(call)
+        REQUEST_ID.set(call.request_id)
         context.set_trailing_metadata(
-            ((REPLICA_TRAILER, self._replica), (REQUEST_ID_HEADER, self._request_id))
+            ((REPLICA_TRAILER, self._replica), (REQUEST_ID_HEADER, call.request_id))
         )
-        self._metrics.in_flight.inc()
-        return _Tally(time.monotonic())
+        self._metrics.in_flight.labels(call.method).inc()
+        # When the transport has the answer, or has given up; the stubs want a class of their own.
+        context.add_done_callback(cast("Any", self._end))
+        call.spend(Stage.RECEIVE, time.monotonic() - call.began)
+        return call
 
-    def _fail(self, context: Context, tally: _Tally, exc: BaseException) -> grpc.Status:
+    def _fail(self, context: Context, exc: BaseException) -> grpc.Status:
         """The status that ``exc`` stands for; where the caller has gone there is none, and it goes on."""
         if isinstance(exc, asyncio.CancelledError | GeneratorExit):
-            self._end(tally, _why_cancelled(context), "caller gone")
+            self._answered(_why_cancelled(context), "caller gone")
             raise exc
         error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
-        self._end(tally, code_of(error), error.reason)
+        self._answered(code_of(error), error.reason)
         return to_grpc_status(error)
 
-    def _end(self, tally: _Tally, code: grpc.StatusCode, reason: str) -> None:
-        seconds = time.monotonic() - tally.started
-        metrics = self._metrics
-        metrics.in_flight.dec()
-        metrics.requests.labels(self._method, code.name).inc()
-        metrics.request_seconds.labels(self._method).observe(seconds)
-        metrics.received_bytes.labels(self._method).inc(tally.received)
-        metrics.sent_bytes.labels(self._method).inc(tally.sent)
-        logger().info(
-            "call",
-            method=self._method,
-            code=code.name,
-            reason=reason,
-            seconds=round(seconds, 4),
-            received_bytes=tally.received,
-            sent_bytes=tally.sent,
-            request_id=self._request_id,
-        )
+    def _answered(self, code: grpc.StatusCode, reason: str = "") -> None:
+        self._call.answered = time.monotonic()
+        self._call.code, self._call.reason = code, reason
+
+    def _end(self, _: object) -> None:
+        now, call = time.monotonic(), self._call
+        call.spend(Stage.SEND, now - (call.answered or now))
+        self._metrics.in_flight.labels(call.method).dec()
+        self._metrics.count(call, now - call.began)
+        log_call(call, now - call.began)
 
 
 async def _write(context: Context, response: Message, patience: float) -> None:
@@ -161,15 +160,10 @@ async def _write(context: Context, response: Message, patience: float) -> None:
         ) from None
 
 
-async def _counted(requests: AsyncIterator[Message], tally: _Tally) -> AsyncIterator[Message]:
+async def _counted(requests: AsyncIterator[Message], call: Call) -> AsyncIterator[Message]:
     async for request in requests:
-        tally.received += request.ByteSize()
+        call.received_bytes += request.ByteSize()
         yield request
-
-
-def _request_id(details: grpc.HandlerCallDetails) -> str:
-    given = dict(details.invocation_metadata or ()).get(REQUEST_ID_HEADER)
-    return str(given)[:128] if given else str(uuid.uuid4())
 
 
 def _why_cancelled(context: Context) -> grpc.StatusCode:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 from earshot import __version__, errors
 from earshot.runtime import logs
 from earshot.runtime.logs import logger
-from earshot.runtime.metrics import Metrics
 from earshot.runtime.settings import ServiceSettings, manual, read
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -28,9 +27,8 @@ def launch(name: str, kind: type[Settings], serve: Callable[[Settings], Coroutin
         sys.exit(f"earshot.{name}: {exc.message}")
 
 
-def announce_engine(metrics: Metrics, engine: str, model: str, fallback_reason: str) -> None:
+def announce_engine(engine: str, model: str, fallback_reason: str) -> None:
     """Says which engine was chosen, and why that one: never in silence."""
-    metrics.model.info({"engine": engine, "model": model})
     logger().info("engine", engine=engine, model=model, fallback_reason=fallback_reason)
 
 

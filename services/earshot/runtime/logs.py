@@ -9,6 +9,8 @@ from typing import Final
 
 import structlog
 
+from earshot.runtime.calls import Call
+
 REQUEST_ID: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("request_id", default="")
 
 
@@ -32,3 +34,21 @@ def logger() -> structlog.typing.FilteringBoundLogger:
     """The process's logger."""
     bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return bound
+
+
+def log_call(call: Call, seconds: float) -> None:
+    """The line of a call that has ended ``seconds`` after its arrival; ``stages`` are in seconds too."""
+    logger().info(
+        "call",
+        method=call.method,
+        code=call.code.name,
+        reason=call.reason,
+        client=call.client,
+        seconds=round(seconds, 4),
+        stages={stage.value: round(spent, 4) for stage, spent in call.stages.items()},
+        audio_seconds=round(call.audio_seconds, 3),
+        codec=call.codec,
+        received_bytes=call.received_bytes,
+        sent_bytes=call.sent_bytes,
+        request_id=call.request_id,
+    )

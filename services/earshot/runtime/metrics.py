@@ -1,60 +1,130 @@
-"""What a replica counts: the one catalogue of its metrics. Served at /metrics."""
+"""What a replica counts, as :mod:`earshot.runtime.catalog` has it. Served at /metrics."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
+import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+from earshot import __version__
+from earshot.runtime import catalog
+from earshot.runtime.calls import Call
+from earshot.runtime.catalog import Spec
+
+_OURS: Final = "earshot_"
+
+# A series beside each of a counter and a histogram that says when it began: nothing here asks for it.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics:
-    """All metrics of one replica, in a registry of their own."""
+    """All metrics of one replica, in a registry of their own. Only the front process counts: what a
+    worker does is counted by who sent it there, so a worker's death takes nothing away and adds nothing.
+    """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, component: str) -> None:
+        """``component`` is the label that tells the services apart: ``stt`` or ``classification``."""
+        self.registry = registry = _Registry(component)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
-        self.requests = self._counter("earshot_requests", "Requests answered.", "method", "code")
-        self.request_seconds = self._histogram("earshot_request_seconds", "From arrival to answer.", "method")
-        self.in_flight = self._gauge("earshot_requests_in_flight", "Requests being answered.")
-        self.received_bytes = self._counter("earshot_received_bytes", "Request messages, encoded.", "method")
-        self.sent_bytes = self._counter("earshot_sent_bytes", "Response messages, encoded.", "method")
-        self.stage_seconds = self._histogram(
-            "earshot_stage_seconds", "Time in each stage of a request.", "stage"
-        )
-        self.rejected = self._counter("earshot_rejected", "Requests refused for lack of room.", "reason")
-        self.admitted = self._gauge(
-            "earshot_admitted_requests", "Requests that hold a permit: waiting or at work."
-        )
-        self.queue_depth = self._gauge("earshot_queue_depth", "Requests that wait for a worker.", "pool")
-        self.workers_busy = self._gauge("earshot_workers_busy", "Workers at work.", "pool")
-        self.workers_ready = self._gauge("earshot_workers_ready", "Workers loaded and alive.", "pool")
-        self.worker_restarts = self._counter("earshot_worker_restarts", "Workers that died.", "pool")
-        self.audio_seconds = self._counter("earshot_audio_seconds", "Audio received, once decoded.")
-        self.characters = self._counter("earshot_characters", "Characters of text received.")
-        self.model = Info("earshot_model", "The model served.", registry=self.registry)
+            collector(registry=registry)
+        self.requests = _counter(registry, catalog.REQUESTS)
+        self.request_seconds = _histogram(registry, catalog.REQUEST_SECONDS)
+        self.in_flight = _gauge(registry, catalog.IN_FLIGHT)
+        self.stage_seconds = _histogram(registry, catalog.STAGE_SECONDS)
+        self.received_bytes = _counter(registry, catalog.RECEIVED_BYTES)
+        self.sent_bytes = _counter(registry, catalog.SENT_BYTES)
+        self.rejected = _counter(registry, catalog.REJECTED)
+        self.admitted = _gauge(registry, catalog.ADMITTED)
+        self.queue_depth = _gauge(registry, catalog.QUEUE_DEPTH)
+        self.workers = _gauge(registry, catalog.WORKERS)
+        self.workers_ready = _gauge(registry, catalog.WORKERS_READY)
+        self.workers_busy = _gauge(registry, catalog.WORKERS_BUSY)
+        self.worker_busy_seconds = _Watched(registry, catalog.WORKER_BUSY_SECONDS)
+        self.worker_restarts = _counter(registry, catalog.WORKER_RESTARTS)
+        self.ready = _gauge(registry, catalog.READY)
+        self.draining = _gauge(registry, catalog.DRAINING)
+        self.model = _info(registry, catalog.MODEL)
+        self.audio_seconds = _counter(registry, catalog.AUDIO_SECONDS)
+        self.decoded_bytes = _counter(registry, catalog.DECODED_BYTES)
+        self.speech_seconds = _counter(registry, catalog.SPEECH_SECONDS)
+        self.silence_skipped_seconds = _counter(registry, catalog.SILENCE_SKIPPED_SECONDS)
+        self.real_time_factor = _histogram(registry, catalog.REAL_TIME_FACTOR)
+        self.characters = _counter(registry, catalog.CHARACTERS)
+        _info(registry, catalog.BUILD).info({"version": __version__})
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(name, meaning, labels, registry=self.registry)
-
-    def _gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        return Gauge(name, meaning, labels, registry=self.registry)
-
-    def _histogram(self, name: str, meaning: str, *labels: str) -> Histogram:
-        return Histogram(name, meaning, labels, buckets=_SECONDS, registry=self.registry)
+    def count(self, call: Call, seconds: float) -> None:
+        """A call has ended, ``seconds`` after its arrival."""
+        self.requests.labels(call.method, call.code.name, call.client).inc()
+        self.request_seconds.labels(call.method, call.client).observe(seconds)
+        bytes_of = (call.method, call.codec, call.client)
+        self.received_bytes.labels(*bytes_of).inc(call.received_bytes)
+        self.sent_bytes.labels(*bytes_of).inc(call.sent_bytes)
+        for stage, spent in call.stages.items():
+            self.stage_seconds.labels(call.method, stage.value).observe(spent)
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Serves /metrics from a thread. Gives the port, and what stops it."""
         server, thread = start_http_server(port, host, self.registry)
         return server.server_port, lambda: _stop(server, thread)
+
+
+class _Registry(CollectorRegistry):
+    """Adds to each of our samples which service it is of, however a scraper names its targets."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__()
+        self._component = {catalog.COMPONENT: component}
+
+    def collect(self) -> Iterator[Metric]:
+        for family in super().collect():
+            if family.name.startswith(_OURS):
+                family.samples = [
+                    sample._replace(labels=self._component | sample.labels) for sample in family.samples
+                ]
+            yield family
+
+
+class _Watched:
+    """A counter with one label whose values others keep: each is asked for when it is scraped."""
+
+    def __init__(self, registry: CollectorRegistry, spec: Spec) -> None:
+        self._spec = spec
+        self._values: dict[str, Callable[[], float]] = {}
+        registry.register(self)
+
+    def watch(self, label: str, value: Callable[[], float]) -> None:
+        """From now on ``value``, which never falls, is exposed under ``label``."""
+        self._values[label] = value
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self._spec.name, self._spec.meaning, labels=self._spec.labels)
+        for label, value in self._values.items():
+            family.add_metric([label], value())
+        yield family
+
+
+def _counter(registry: CollectorRegistry, spec: Spec) -> Counter:
+    return Counter(spec.name, spec.meaning, spec.labels, registry=registry)
+
+
+def _gauge(registry: CollectorRegistry, spec: Spec) -> Gauge:
+    return Gauge(spec.name, spec.meaning, spec.labels, registry=registry)
+
+
+def _histogram(registry: CollectorRegistry, spec: Spec) -> Histogram:
+    return Histogram(spec.name, spec.meaning, spec.labels, buckets=spec.buckets, registry=registry)
+
+
+def _info(registry: CollectorRegistry, spec: Spec) -> Info:
+    return Info(spec.name, spec.meaning, registry=registry)
 
 
 def _stop(server: WSGIServer, thread: threading.Thread) -> None:

@@ -30,6 +30,9 @@ def observed_pool(
         logger().warning("worker restart", pool=options.name, cause=cause)
 
     pool = Pool(spec, options, PoolEvents(on_ready, on_restart))
+    metrics.workers.labels(options.name).set(options.workers)
+    metrics.worker_restarts.labels(options.name)  # at zero from the start: a rate needs a first value
+    metrics.worker_busy_seconds.watch(options.name, lambda: pool.busy_seconds)
     metrics.queue_depth.labels(options.name).set_function(lambda: pool.waiting)
     metrics.workers_busy.labels(options.name).set_function(lambda: pool.busy)
     return pool

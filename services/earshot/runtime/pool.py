@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from earshot import errors
 from earshot.runtime.batching import Outcome, Pending, WorkQueue
 from earshot.runtime.blobs import Blob
+from earshot.runtime.busy import BusyTime
 from earshot.runtime.messages import MAX_BATCH, TaskSpec
 from earshot.runtime.settings import ServiceSettings
 from earshot.runtime.task import Fault, Result
@@ -57,7 +58,7 @@ class Pool:
         self._queue = WorkQueue()
         self._slots: list[asyncio.Task[None]] = []
         self._workers: set[Worker] = set()  # all processes not yet seen to end
-        self._working: set[Worker] = set()
+        self._busy = BusyTime()
 
     async def start(self) -> None:
         """Starts all workers and waits for them. Raises what keeps one from loading its task."""
@@ -111,7 +112,12 @@ class Pool:
     @property
     def busy(self) -> int:
         """Workers at work."""
-        return len(self._working)
+        return self._busy.count
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long workers have been at work, together; never falls."""
+        return self._busy.seconds
 
     async def submit(self, body: bytes, blob: Blob | None = None, deadline: float | None = None) -> Outcome:
         """Waits for a worker and for its result. ``deadline`` is by ``time.monotonic``.
@@ -184,11 +190,10 @@ class Pool:
 
     async def _run(self, worker: Worker, jobs: list[Pending]) -> list[Result | Fault]:
         watch = _CancelWatch(worker, jobs, self.options.cancel_seconds)
-        self._working.add(worker)
         try:
-            return await worker.run([job.item for job in jobs])
+            with self._busy.at_work():
+                return await worker.run([job.item for job in jobs])
         finally:
-            self._working.discard(worker)
             watch.close()
 
     def _retry_or_fail(self, jobs: list[Pending]) -> None:

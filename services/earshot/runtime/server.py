@@ -17,6 +17,7 @@ from earshot.rpc.limits import HEADROOM_BYTES
 from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
 from earshot.runtime.interceptors import CallInterceptor
+from earshot.runtime.labels import Clients
 from earshot.runtime.logs import logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.reflection import add_reflection
@@ -56,6 +57,7 @@ class Server:
         server = self._build(service)
         port = _bind(server, self._settings.host, self._settings.port)
         metrics_port, stop_metrics = _serve_metrics(self._metrics, self._settings)
+        self._metrics.ready.set_function(lambda: self._health.ready)
         await self._health.start()
         await server.start()
         logger().info("listening", host=self._settings.host, port=port, metrics_port=metrics_port)
@@ -69,7 +71,8 @@ class Server:
 
     def _build(self, service: Service) -> grpc.aio.Server:
         settings = self._settings
-        interceptor = CallInterceptor(self._metrics, settings.replica, settings.stream_idle_seconds)
+        clients = Clients(settings.client_names)
+        interceptor = CallInterceptor(self._metrics, settings.replica, clients, settings.stream_idle_seconds)
         server = grpc.aio.server(interceptors=(interceptor,), options=_options(settings))
         service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
@@ -92,6 +95,7 @@ class Server:
     async def _drain(self, server: grpc.aio.Server) -> None:
         """Not ready any more, but serving while others still send; then no new calls; then an end."""
         await self._health.set(RUNNING, healthy=False)
+        self._metrics.draining.set(1)
         logger().info("draining", seconds=self._settings.drain_seconds)
         await asyncio.sleep(self._settings.drain_seconds)
         await server.stop(self._settings.grace_seconds)

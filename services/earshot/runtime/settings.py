@@ -36,6 +36,11 @@ class ServiceSettings(BaseSettings):
     metrics_port: Port = Field(9464, description="Port of /metrics; 0: any free one.")
     replica: str = Field(default_factory=socket.gethostname, description="Name of this replica in answers.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    clients: str = Field(
+        "",
+        max_length=1000,
+        description="Names that callers may give in x-earshot-client to have figures of their own, as a,b,c.",
+    )
 
     engine: str = Field("auto", description="Engine; auto: the best one whose weights are here.")
     model: str = Field("", description="Model: a name, a file or a folder; empty: the engine's default.")
@@ -71,6 +76,11 @@ class ServiceSettings(BaseSettings):
         8.0, description="After SIGTERM: serve on for so long, not ready any more."
     )
     grace_seconds: Seconds = Field(30.0, description="Then: finish what is at work for so long.")
+
+    @property
+    def client_names(self) -> tuple[str, ...]:
+        """The callers that figures are kept for."""
+        return tuple(name for name in (part.strip() for part in self.clients.split(",")) if name)
 
     @property
     def max_message_bytes(self) -> int:

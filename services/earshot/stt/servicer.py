@@ -12,9 +12,11 @@ import grpc
 
 from earshot import errors
 from earshot.gen.v1 import audio_pb2, models_pb2, speech_pb2, speech_pb2_grpc
+from earshot.rpc.codecs import codec_of
 from earshot.rpc.deadlines import deadline_of
 from earshot.rpc.limits import LONG_CLIP, check_message
 from earshot.rpc.wire import duration
+from earshot.runtime import calls
 from earshot.stt import requests, responses
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming.service import Streams
@@ -58,6 +60,7 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
         """One clip, whole."""
         started = time.monotonic()
         model = self._model()
+        calls.current().codec = codec_of(request.config, request.content)
         check_message(request.ByteSize(), self._options.max_message_bytes, "content", LONG_CLIP)
         recognition = await self._transcriber.transcribe(
             request.content,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earshot.audio.formats import AudioFormat
+from earshot.runtime import calls
 from earshot.runtime.admission import Admission
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
+from earshot.runtime.calls import Stage
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool
 from earshot.stt import wire
@@ -44,7 +46,8 @@ class Transcriber:
         """Starts the processes and loads the model. Raises what keeps it from loading."""
         await self._decoders.start()
         await self._engines.start()
-        self.model = wire.decode_info(self._engines.info)
+        self.model = model = wire.decode_info(self._engines.info)
+        self._metrics.model.info({"engine": model.engine, "model": model.name, "version": model.version})
 
     async def stop(self) -> None:
         """Ends the processes; what is still at work fails with ``UnavailableError``."""
@@ -63,26 +66,50 @@ class Transcriber:
         with self._admission.permit(len(content)):
             decoded = await self._decode(content, audio_format, deadline)
             seconds = wire.decode_seconds(decoded.body)
-            self._metrics.audio_seconds.inc(seconds)
+            self._count_audio(seconds, decoded)
             heard = await self._hear(decoded, options, deadline)
-        return Recognition(wire.decode_transcript(heard.body), seconds, self._timed(decoded, heard))
+        recognition = Recognition(wire.decode_transcript(heard.body), seconds, _timed(decoded, heard))
+        self._count_speech(recognition)
+        return recognition
 
     async def _decode(self, content: bytes, audio_format: AudioFormat, deadline: float) -> Outcome:
         with Blob.of(content) as file:
-            return await self._decoders.submit(wire.encode(audio_format), file, deadline)
+            decoded = await self._decoders.submit(wire.encode(audio_format), file, deadline)
+        _spend(decoded, Stage.DECODE)
+        return decoded
 
     async def _hear(self, decoded: Outcome, options: RecognitionOptions, deadline: float) -> Outcome:
         with decoded.blob or Blob.empty() as samples:
             heard = await self._engines.submit(wire.encode(options), samples, deadline)
         self._admission.observe(heard.work_seconds)
+        _spend(heard, Stage.INFERENCE)
         return heard
 
-    def _timed(self, decoded: Outcome, heard: Outcome) -> Timings:
-        timings = Timings(
-            decode=decoded.work_seconds,
-            queue=decoded.queue_seconds + heard.queue_seconds,
-            inference=heard.work_seconds,
-        )
-        for stage in ("decode", "queue", "inference"):
-            self._metrics.stage_seconds.labels(stage).observe(getattr(timings, stage))
-        return timings
+    def _count_audio(self, seconds: float, decoded: Outcome) -> None:
+        call = calls.current()
+        call.audio_seconds += seconds
+        self._metrics.audio_seconds.labels(call.codec, call.client).inc(seconds)
+        size = decoded.blob.size if decoded.blob else 0
+        self._metrics.decoded_bytes.labels(call.codec, call.client).inc(size)
+
+    def _count_speech(self, recognition: Recognition) -> None:
+        client, timings = calls.current().client, recognition.timings
+        transcript = recognition.transcript
+        self._metrics.speech_seconds.labels(client).inc(transcript.speech_seconds)
+        self._metrics.silence_skipped_seconds.labels(client).inc(transcript.skipped_seconds)
+        at_work = timings.decode + timings.inference
+        self._metrics.real_time_factor.observe(at_work / recognition.audio_seconds)
+
+
+def _spend(outcome: Outcome, stage: Stage) -> None:
+    call = calls.current()
+    call.spend(Stage.QUEUE, outcome.queue_seconds)
+    call.spend(stage, outcome.work_seconds)
+
+
+def _timed(decoded: Outcome, heard: Outcome) -> Timings:
+    return Timings(
+        decode=decoded.work_seconds,
+        queue=decoded.queue_seconds + heard.queue_seconds,
+        inference=heard.work_seconds,
+    )

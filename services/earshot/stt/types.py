@@ -75,10 +75,15 @@ class Transcript:
 
     segments: tuple[Segment, ...] = ()
     language: str = ""  # BCP-47 code of the language heard
+    skipped_seconds: float = 0.0  # silence that the engine was not given
 
     @property
     def text(self) -> str:
         return " ".join(segment.text for segment in self.segments)
+
+    @property
+    def speech_seconds(self) -> float:
+        return sum(segment.end - segment.start for segment in self.segments)
 
 
 class Engine(Protocol):

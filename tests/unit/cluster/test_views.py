@@ -203,7 +203,8 @@ def test_an_autoscaler_with_its_figures(content: Content, release: Release) -> N
     [
         (
             '# TYPE x gauge\nearshot_model_info{engine="whisper",model="a\\\\b \\"c\\"}"} 1.0\n'
-            "earshot_requests_in_flight 3.0\n",
+            'earshot_requests_in_flight{method="ListModels"} 1.0\n'
+            'earshot_requests_in_flight{method="Recognize"} 2.0\n',
             Figures("whisper", 'a\\b "c"}', 3),
         ),
         ("", Figures("", "", 0)),

@@ -12,12 +12,12 @@ from earshot.runtime.metrics import Metrics
 
 
 def _made(at_work: int = 1, waiting: int = 1, max_bytes: int = 100) -> tuple[Admission, Metrics]:
-    metrics = Metrics()
+    metrics = Metrics("stt")
     return Admission(AdmissionLimits(at_work, waiting, max_bytes), metrics), metrics
 
 
 def _rejected(metrics: Metrics, reason: str) -> float | None:
-    return metrics.registry.get_sample_value("earshot_rejected_total", {"reason": reason})
+    return metrics.registry.get_sample_value("earshot_rejected_total", {"component": "stt", "reason": reason})
 
 
 def test_it_is_full_after_those_at_work_and_those_waiting() -> None:
@@ -25,12 +25,12 @@ def test_it_is_full_after_those_at_work_and_those_waiting() -> None:
     with ExitStack() as inside:
         for _ in range(3):
             inside.enter_context(admission.permit(1))
-        assert metrics.registry.get_sample_value("earshot_admitted_requests") == 3
+        assert metrics.registry.get_sample_value("earshot_admitted_requests", {"component": "stt"}) == 3
         with pytest.raises(errors.ResourceExhaustedError), admission.permit(1):
             pass
     assert _rejected(metrics, "queue_full") == 1
     with admission.permit(1):
-        assert metrics.registry.get_sample_value("earshot_admitted_requests") == 1
+        assert metrics.registry.get_sample_value("earshot_admitted_requests", {"component": "stt"}) == 1
 
 
 def test_memory_is_bounded_too_but_one_request_always_fits() -> None:

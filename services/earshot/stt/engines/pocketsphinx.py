@@ -60,12 +60,14 @@ class PocketSphinxEngine:
     ) -> Transcript:
         """See :class:`earshot.stt.types.Engine`. Where no speech is found nothing is decoded."""
         segments: list[Segment] = []
-        for window in self._windows(samples):
+        windows = self._windows(samples)
+        for window in windows:
             raise_if(cancelled)
             segments.extend(self._heard(samples, window))
         if not (options.word_offsets or options.word_confidence):
             segments = [replace(segment, words=()) for segment in segments]
-        return Transcript(tuple(segments), "en")
+        heard = sum(window.end - window.start for window in windows)
+        return Transcript(tuple(segments), "en", (len(samples) - heard) / SAMPLE_RATE)
 
     def _windows(self, samples: Samples) -> list[Window]:
         windows = self._segmenter.windows(samples)

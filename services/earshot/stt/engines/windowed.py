@@ -61,12 +61,14 @@ def transcribe(
     """
     hearing = _hearing(options)
     segments: list[Segment] = []
+    skipped = len(samples)
     for window in windows:
         raise_if(cancelled)
+        skipped -= window.end - window.start
         heard = hear(_waveform(samples[window.start : window.end]), hearing)
         hearing = replace(hearing, language=heard.language)
         segments.extend(_on_clock(segment, window) for segment in heard.segments if segment.text)
-    return Transcript(tuple(segments), bcp47(hearing.language))
+    return Transcript(tuple(segments), bcp47(hearing.language), skipped / SAMPLE_RATE)
 
 
 def _waveform(samples: Samples) -> Waveform:

@@ -35,7 +35,7 @@ from earshot.stt.types import SAMPLE_RATE
 _AHEAD: Constant = 2  # stretches that may be at engines or wait to be given out, beside the one awaited
 _ACKNOWLEDGE: Constant = 1.0  # seconds between acknowledgements while chunks come
 _NEWS: Constant = SAMPLE_RATE * 4 // 10  # samples of new speech that are worth another interim result
-_PIECE: Constant = 16 * 1024  # bytes of a coded file listened to at once: seconds of audio
+_PIECE: Constant = 8 * 1024  # bytes of a coded file listened to at once: seconds of audio
 
 
 @dataclass(frozen=True, slots=True)

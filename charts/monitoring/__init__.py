@@ -1,0 +1,1 @@
+"""What is watched: rules, alerts and dashboards, made into files by ``charts/generate.py``."""

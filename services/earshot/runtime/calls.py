@@ -1,0 +1,61 @@
+"""What becomes known of a call while it is answered; its figures and its log line are made of it."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import grpc
+
+from earshot.runtime.labels import NO_AUDIO, OTHER
+
+
+class Stage(StrEnum):
+    """Where a call's time goes. Between them lies what costs next to nothing."""
+
+    RECEIVE = "receive"  # the request, from the first headers to the decoded message
+    DECODE = "decode"  # audio to samples
+    QUEUE = "queue"  # waiting for a worker, of either kind, and the way there and back
+    INFERENCE = "inference"  # samples to words
+    UPSTREAM = "upstream"  # waiting for the other service
+    CLASSIFY = "classify"  # texts to scores
+    SEND = "send"  # the response, until the transport has it
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. Whoever learns something writes it down here; nobody reads it before the end."""
+
+    method: str = ""
+    request_id: str = ""
+    client: str = OTHER  # as a label; see earshot.runtime.labels
+    claimed_client: str = ""  # as the caller wrote it, for the services that we call for it
+    began: float = field(default_factory=time.monotonic)
+    answered: float | None = None  # when the response was ready to be sent, by time.monotonic
+    codec: str = NO_AUDIO  # one of earshot.rpc.codecs.CODECS
+    received_bytes: int = 0
+    sent_bytes: int = 0
+    audio_seconds: float = 0.0
+    code: grpc.StatusCode = grpc.StatusCode.UNKNOWN
+    reason: str = ""  # of an error, as earshot.errors has them
+    stages: dict[Stage, float] = field(default_factory=dict)  # seconds
+
+    def spend(self, stage: Stage, seconds: float) -> None:
+        """So much time went into ``stage``, beside what already has."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+
+
+_CURRENT: Final[contextvars.ContextVar[Call]] = contextvars.ContextVar("call")
+
+
+def begin(call: Call) -> None:
+    """``call`` is what this task answers from now on."""
+    _CURRENT.set(call)
+
+
+def current() -> Call:
+    """The call that this task answers; outside of one, a call that nobody reads."""
+    return _CURRENT.get(None) or Call()

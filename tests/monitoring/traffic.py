@@ -1,0 +1,111 @@
+"""Mixed calls as several clients make them, and what was sent and came back, to the call and to the byte."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import wave
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+from earshot.local import samples
+
+CLIENTS = ("app", "batch")
+SAMPLES = Path(samples.__file__).parent
+TEXTS = ("a goal in the last minute", "boil the eggs for six minutes")
+CONFIG = classification_pb2.ClassificationConfig(candidate_labels=["sport", "cooking", "history of printing"])
+RATE = 16_000
+# More callers at once than the replicas and their queues hold, so that some are turned away.
+CROWD = 12
+
+
+@dataclass
+class Ledger:
+    """What the callers saw."""
+
+    calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # by method and status
+    sent_bytes: Counter[str] = field(default_factory=Counter)  # of messages, by method
+    received_bytes: Counter[str] = field(default_factory=Counter)  # of responses, by method
+
+    def of(self, method: str) -> int:
+        return sum(count for (one, _), count in self.calls.items() if one == method)
+
+
+class Callers:
+    """Several clients on one connection."""
+
+    def __init__(self, channel: grpc.aio.Channel, ledger: Ledger) -> None:
+        self._ledger = ledger
+        speech = speech_pb2_grpc.SpeechToTextStub(channel)
+        texts = classification_pb2_grpc.ZeroShotClassifierStub(channel)
+        self._methods: dict[type, tuple[str, Callable[..., Any]]] = {
+            speech_pb2.RecognizeRequest: ("Recognize", speech.Recognize),
+            speech_pb2.SpeechToTextListModelsRequest: ("ListModels", speech.ListModels),
+            classification_pb2.ClassifyRequest: ("Classify", texts.Classify),
+            classification_pb2.ClassifySpeechRequest: ("ClassifySpeech", texts.ClassifySpeech),
+            classification_pb2.ZeroShotClassifierListModelsRequest: ("ListModels", texts.ListModels),
+        }
+
+    async def call(self, request: Any, client: str) -> None:
+        """One call, entered in the ledger whatever comes of it."""
+        name, method = self._methods[type(request)]
+        self._ledger.sent_bytes[name] += request.ByteSize()
+        try:
+            response = await method(request, timeout=60, metadata=(("x-earshot-client", client),))
+        except grpc.aio.AioRpcError as exc:
+            self._ledger.calls[name, exc.code().name] += 1
+            return
+        self._ledger.calls[name, "OK"] += 1
+        self._ledger.received_bytes[name] += response.ByteSize()
+
+    async def round(self) -> None:
+        """Each kind of call, one after the other, then many at once."""
+        for client in (*CLIENTS, "somebody"):
+            for request in requests():
+                await self.call(request, client)
+        clip = next(requests())
+        crowd: list[Coroutine[Any, Any, None]] = [self.call(clip, CLIENTS[1]) for _ in range(CROWD)]
+        await asyncio.gather(*crowd)
+
+
+def requests() -> Iterator[Any]:
+    """Every method, codec and kind of mistake."""
+    samples_only = pcm()
+    yield speech_pb2.RecognizeRequest(content=wav(samples_only))
+    yield speech_pb2.RecognizeRequest(content=wav(bytes(4 * RATE)))  # two seconds of silence
+    explicit = audio_pb2.ExplicitDecodingConfig
+    raw = explicit(encoding=explicit.AUDIO_ENCODING_LINEAR16, sample_rate_hertz=RATE)
+    config = audio_pb2.RecognitionConfig(explicit_decoding_config=raw)
+    yield speech_pb2.RecognizeRequest(config=config, content=samples_only)
+    opus = next(SAMPLES.glob("*.opus")).read_bytes()
+    yield speech_pb2.RecognizeRequest(content=opus)
+    yield speech_pb2.RecognizeRequest(content=b"<html>no audio</html>")
+    yield speech_pb2.SpeechToTextListModelsRequest()
+    yield classification_pb2.ClassifyRequest(inputs=[{"text": text} for text in TEXTS], config=CONFIG)
+    yield classification_pb2.ClassifyRequest(config=CONFIG)  # without a text
+    yield classification_pb2.ClassifySpeechRequest(content=wav(samples_only), classification_config=CONFIG)
+    yield classification_pb2.ZeroShotClassifierListModelsRequest()
+
+
+def pcm() -> bytes:
+    """A second of speech, as samples: short, so that many calls take little time."""
+    with wave.open(str(next(SAMPLES.glob("*.wav")))) as reader:
+        assert (reader.getframerate(), reader.getsampwidth(), reader.getnchannels()) == (RATE, 2, 1)
+        return reader.readframes(RATE)
+
+
+def wav(content: bytes) -> bytes:
+    """The samples as a file."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(RATE)
+        writer.writeframes(content)
+    return file.getvalue()

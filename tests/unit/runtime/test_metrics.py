@@ -1,0 +1,141 @@
+"""The catalogue, what is made of it, and the bounds of its labels."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+import urllib.request
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from earshot.gen.v1 import audio_pb2
+from earshot.rpc.codecs import CODECS, codec_of
+from earshot.runtime import catalog
+from earshot.runtime.busy import BusyTime
+from earshot.runtime.calls import Call
+from earshot.runtime.catalog import Kind
+from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
+from earshot.runtime.metrics import Metrics
+
+Config = audio_pb2.RecognitionConfig
+Explicit = audio_pb2.ExplicitDecodingConfig
+UNITS = re.compile(r"_(seconds|bytes)$")
+
+
+def test_what_is_exposed_is_what_the_catalogue_says() -> None:
+    exposed = {family.name: family for family in Metrics("stt").registry.collect()}
+    specs = {spec.name: spec for spec in (*catalog.OURS, *catalog.FROM_LIBRARY)}
+    assert exposed.keys() == specs.keys()
+    assert {name: family.type for name, family in exposed.items()} == {
+        name: spec.kind.value for name, spec in specs.items()
+    }
+    assert all(exposed[spec.name].documentation == spec.meaning for spec in catalog.OURS)
+
+
+def test_names_follow_the_rules() -> None:
+    assert len({spec.name for spec in catalog.OURS}) == len(catalog.OURS)
+    for spec in catalog.OURS:
+        assert re.fullmatch(r"earshot(_[a-z]+)+", spec.name)
+        found = UNITS.search(spec.name)
+        assert (found[1] if found else None) == (spec.unit if spec.unit in {"seconds", "bytes"} else None)
+        assert bool(spec.buckets) == (spec.kind is Kind.HISTOGRAM)
+        assert spec.meaning.endswith(".")
+
+
+def test_ten_thousand_names_make_one_more_series() -> None:
+    metrics, clients = Metrics("stt"), Clients(["app", "batch"])
+    for name in ("app", "batch", *(f"caller-{number}" for number in range(10_000))):
+        call = Call(method="Recognize", client=clients.label({CLIENT_HEADER: name}))
+        call.codec = codec_of(Config(), name.encode())
+        metrics.count(call, 0.1)
+    series = [
+        sample
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "earshot_requests_total"
+    ]
+    assert {sample.labels["client"]: sample.value for sample in series} == {
+        "app": 1,
+        "batch": 1,
+        OTHER: 10_000,
+    }
+
+
+@pytest.mark.parametrize("metadata", [{}, {CLIENT_HEADER: ""}, {CLIENT_HEADER: b"app"}, {"client": "app"}])
+def test_who_does_not_say_is_other(metadata: dict[str, Any]) -> None:
+    assert Clients(["app"]).label(metadata) == OTHER
+
+
+@pytest.mark.parametrize(
+    ("head", "codec"),
+    [
+        (b"RIFF\0\0\0\0WAVEfmt ", "wav"),
+        (b"RIFF\0\0\0\0AVI ", "other"),
+        (b"fLaC\0", "flac"),
+        (b"OggS" + bytes(24) + b"OpusHead", "ogg_opus"),
+        (b"OggS" + bytes(24) + b"\x01vorbis", "other"),
+        (b"\x1aE\xdf\xa3" + bytes(200) + b"A_OPUS", "webm_opus"),
+        (b"\x1aE\xdf\xa3" + bytes(200) + b"A_VORBIS", "other"),
+        (b"ID3\x04", "mp3"),
+        (b"\xff\xfb\x90\x00", "mp3"),
+        (b"\xff\xf3\x90\x00", "mp3"),
+        (b"\xff\xf1\x50\x80", "other"),  # AAC in ADTS
+        (b"\xff", "other"),
+        (b"", "other"),
+    ],
+)
+def test_a_codec_is_known_by_its_first_bytes(head: bytes, codec: str) -> None:
+    assert codec_of(Config(), head) == codec
+    assert codec in CODECS
+
+
+def test_a_stated_codec_holds() -> None:
+    names = set()
+    for number in Explicit.AudioEncoding.values():
+        stated = Config(explicit_decoding_config=Explicit(encoding=number))
+        names.add(codec_of(stated, b"fLaC"))
+    unknown = Config(explicit_decoding_config=Explicit(encoding=99))  # type: ignore[arg-type]
+    assert names | {codec_of(unknown, b"fLaC")} == CODECS
+
+
+async def test_busy_time_counts_work_under_way_and_never_falls() -> None:
+    busy, stop, seen = BusyTime(), threading.Event(), [0.0]
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(busy.seconds)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with busy.at_work(), busy.at_work():
+        assert busy.count == 2
+        await asyncio.sleep(0.01)
+        under_way = busy.seconds
+        for _ in range(20_000):
+            with busy.at_work():
+                pass
+    stop.set()
+    reader.join()
+    assert busy.count == 0
+    assert 0 < under_way < busy.seconds
+    assert seen == sorted(seen)
+
+
+def test_it_is_served_as_prometheus_reads_it() -> None:
+    metrics = Metrics("stt")
+    metrics.worker_busy_seconds.watch("engines", lambda: 1.5)
+    metrics.model.info({"engine": 'a "b"', "model": "m", "version": ""})
+    port, stop = metrics.serve("127.0.0.1", 0)
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+    finally:
+        stop()
+    samples = {sample.name: sample for family in families for sample in family.samples}
+    assert samples["earshot_worker_busy_seconds_total"].labels == {"component": "stt", "pool": "engines"}
+    assert samples["earshot_model_info"].labels["engine"] == 'a "b"'
+    assert "component" not in samples["process_open_fds"].labels
+    assert not [name for name in samples if name.endswith("_created")]

@@ -22,7 +22,7 @@ SERVICES: dict[str, tuple[type[ServiceSettings], str]] = {
     "classification": (ClassificationSettings, ZERO_SHOT_CLASSIFIER),
 }
 # What the chart sets by itself, whatever the service's own default.
-PLACED = {"host", "replica", "cache", "speech_target"}
+PLACED = {"host", "replica", "cache", "speech_target", "resume_keys_file"}
 
 
 def _pod(component: str, values: Document | None = None) -> Document:
@@ -94,7 +94,7 @@ def test_a_gpu_has_one_worker_and_is_used() -> None:
     assert environment["EARSHOT_WORKERS"] == "1"
     assert environment["EARSHOT_DEVICE"] == "cuda"
     limits = _container("stt", values)["resources"]["limits"]
-    assert limits == {"nvidia.com/gpu": 1, "memory": "2Gi"}
+    assert limits == {"nvidia.com/gpu": 1, "memory": "3Gi"}
 
 
 @pytest.mark.parametrize(

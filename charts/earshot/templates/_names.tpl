@@ -50,6 +50,10 @@ labels:
 {{- $account.name | default (ternary (include "earshot.component" .) "default" $account.create) | quote -}}
 {{- end }}
 
+{{- define "earshot.resumeKeys" -}}
+{{- .Values.resumeKeys.secret | default (printf "%s-resume-keys" (include "earshot.fullname" .)) -}}
+{{- end }}
+
 {{- /* (dict "image" VALUES "tag" DEFAULT) */ -}}
 {{- define "earshot.image" -}}
 {{- if .image.digest -}}

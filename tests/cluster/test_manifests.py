@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,11 +27,14 @@ def applied() -> Iterator[Release]:
         lacking(f"the example names the image {NAMED}")
     if kubectl("get", "namespace", "earshot", "--ignore-not-found"):
         lacking("there is a namespace earshot already, and what is in it is not ours")
+    kubectl("create", "namespace", "earshot")
     try:
+        key = f"--from-literal=keys={secrets.token_hex(32)}"
+        kubectl("--namespace", "earshot", "create", "secret", "generic", "earshot-resume-keys", key)
         kubectl("apply", "--kustomize", str(EXAMPLE))
         yield Release(Namespace("earshot"), IMAGE, {})
     finally:
-        kubectl("delete", "--kustomize", str(EXAMPLE), "--wait=true", "--timeout=120s")
+        kubectl("delete", "--kustomize", str(EXAMPLE), "--wait=true", "--timeout=120s", "--ignore-not-found")
 
 
 def test_kubectl_apply(applied: Release, figure: Callable[[str], None]) -> None:

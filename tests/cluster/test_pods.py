@@ -79,6 +79,7 @@ def test_the_share_of_each_of_three_pods(release: Release, figure: Figure) -> No
 
 def test_an_upgrade_that_changes_a_setting(release: Release, figure: Figure) -> None:
     before = {component: set(release.names(component)) for component in (*BACKENDS, "envoy")}
+    keys = _keys(release)
     changed = {component: {"settings": {"logLevel": "warning"}} for component in BACKENDS}
     with traffic(release, STEADY) as load:
         began = time.monotonic()
@@ -88,8 +89,14 @@ def test_an_upgrade_that_changes_a_setting(release: Release, figure: Figure) -> 
         figure(f"{time.monotonic() - began:.1f} s until the last old pod was gone")
     figure(load.summary())
     assert load.failed() == []
+    assert _keys(release) == keys, "no stream can be taken up any more"
     assert set(release.names("envoy")) == before["envoy"], "restarted though nothing of it changed"
     assert not any(set(release.names(component)) & before[component] for component in BACKENDS)
+
+
+def _keys(release: Release) -> str:
+    secret = ("get", f"secret/{release.service}-resume-keys", "--output=jsonpath={.data.keys}")
+    return release.space.kubectl(*secret)
 
 
 def test_an_upgrade_that_changes_envoy(release: Release, figure: Figure) -> None:

@@ -45,14 +45,13 @@ labels:
   {{- include "earshot.labels" . | nindent 2 }}
 {{- end }}
 
-{{- /* The secret of the keys by which any pod takes up a stream. */ -}}
-{{- define "earshot.resumeKeys" -}}
-{{- .Values.resumeKeys.existingSecret | default (printf "%s-resume-keys" (include "earshot.fullname" .)) | quote -}}
-{{- end }}
-
 {{- define "earshot.serviceAccountName" -}}
 {{- $account := (index .root.Values .component).serviceAccount -}}
 {{- $account.name | default (ternary (include "earshot.component" .) "default" $account.create) | quote -}}
+{{- end }}
+
+{{- define "earshot.resumeKeys" -}}
+{{- .Values.resumeKeys.secret | default (printf "%s-resume-keys" (include "earshot.fullname" .)) -}}
 {{- end }}
 
 {{- /* (dict "image" VALUES "tag" DEFAULT) */ -}}

@@ -174,12 +174,15 @@ class AsyncClient(Connection):
         attempts, headers = self._begin(request, timeout, metadata)
         while True:
             try:
-                return await method(request, timeout=attempts.time_left(), metadata=headers)
+                response = await method(request, timeout=attempts.time_left(), metadata=headers)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
             except asyncio.CancelledError as cancelled:
                 self._check_open(cancelled)
                 raise
+            else:
+                self._answered = True
+                return response
             await asyncio.sleep(pause)
 
     def _check_open(self, cancelled: asyncio.CancelledError) -> None:

@@ -46,6 +46,7 @@ class Connection:
         self._metadata = _lower(metadata)
         self._max_message_bytes = max_message_bytes
         self._closed = False
+        self._answered = False  # a call, ever
         self._open()
 
     def _open(self) -> None:
@@ -81,7 +82,8 @@ class Connection:
         headers = self._headers(metadata)
         self._check_size(request)
         seconds = self._timeout if timeout is None else timeout
-        return Attempts(self._retry, seconds, headers[REQUEST_ID]), tuple(headers.items())
+        attempts = Attempts(self._retry, seconds, headers[REQUEST_ID], known=self._answered)
+        return attempts, tuple(headers.items())
 
     def _headers(self, metadata: Mapping[str, str] | None) -> dict[str, str]:
         """What goes with a call beside its messages; raises FailedPreconditionError once closed."""

@@ -155,8 +155,11 @@ class Client(Connection):
         attempts, headers = self._begin(request, timeout, metadata)
         while True:
             try:
-                return method(request, timeout=attempts.time_left(), metadata=headers)
+                response = method(request, timeout=attempts.time_left(), metadata=headers)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
+            else:
+                self._answered = True
+                return response
             if self._closing.wait(pause):
                 raise errors.CancelledError("the client was closed while it waited to try again")

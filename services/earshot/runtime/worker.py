@@ -7,6 +7,7 @@ engines, their threads and their forks are alone here.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -111,7 +112,8 @@ def _to_message(outcome: Result | Fault) -> messages.Success | messages.Failure:
 def _report(exc: Exception) -> None:
     """Where it broke, for the log; not the exception's text, which may hold what a caller sent."""
     frames = "".join(traceback.format_tb(exc.__traceback__))
-    sys.stderr.write(f"worker {os.getpid()}: {type(exc).__name__}\n{frames}")
+    line = {"event": "worker fault", "pid": os.getpid(), "kind": type(exc).__name__, "frames": frames}
+    sys.stderr.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -75,7 +76,8 @@ def _attempt(work: Callable[[Job], tuple[bytes, Blob | None]], job: Job) -> Resu
 def report(exc: Exception) -> None:
     """Where it broke, for the log; not the exception's text, which may hold what a caller sent."""
     frames = "".join(traceback.format_tb(exc.__traceback__))
-    sys.stderr.write(f"worker {os.getpid()}: {type(exc).__name__}\n{frames}")
+    line = {"event": "worker fault", "pid": os.getpid(), "kind": type(exc).__name__, "frames": frames}
+    sys.stderr.write(json.dumps(line) + "\n")
 
 
 def to_parts(error: BaseException) -> ErrorParts:

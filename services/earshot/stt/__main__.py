@@ -48,7 +48,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     draining = Draining()
     transcriber = Transcriber(decoders, engines, admission, metrics)
     streams = Streams(
-        Hearing(listeners, engines, draining, SessionLimits.of(settings)),
+        Hearing(listeners, engines, draining, metrics, SessionLimits.of(settings)),
         admission,
         Seals(KeyRing(settings.resume_keys_file), _PURPOSE, settings.resume_token_seconds, TOKEN_FIELD),
         StreamOptions.of(settings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,10 @@ from earshot.stt import types as speech
 
 @dataclass(frozen=True)
 class FakeSpeech:
-    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails."""
+    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails.
+
+    ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB.
+    """
 
     info: speech.ModelInfo
 
@@ -27,10 +31,19 @@ class FakeSpeech:
         if not samples.any():
             return speech.Transcript()
         end = len(samples) / speech.SAMPLE_RATE
+        if self.info.name in ("exact", "wordy"):
+            return _exact(samples, 65_536 if self.info.name == "wordy" else 1, options)
         words = (speech.Word("heard", 0.0, end / 2), speech.Word(str(len(samples)), end / 2, end, 0.5))
         text = f"heard {len(samples)}"
         segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
         return speech.Transcript((segment,), options.language)
+
+
+def _exact(samples: speech.Samples, times: int, options: speech.RecognitionOptions) -> speech.Transcript:
+    end = len(samples) / speech.SAMPLE_RATE
+    text = f"{zlib.crc32(samples):08x}" * times
+    words = (speech.Word(text, 0.0, end),) if options.word_offsets else ()
+    return speech.Transcript((speech.Segment(text, 0.0, end, 0.75, words),), options.language)
 
 
 def load_speech(model: str, options: dict[str, str]) -> FakeSpeech:

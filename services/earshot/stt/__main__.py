@@ -57,7 +57,13 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     servicer = SpeechToTextServicer(transcriber, streams, options)
 
     async def load() -> None:
-        await asyncio.gather(transcriber.start(), listeners.start())
+        starting = [asyncio.ensure_future(one.start()) for one in (transcriber, listeners)]
+        try:
+            await asyncio.gather(*starting)
+        finally:  # what keeps the one from starting leaves no other half started
+            for one in starting:
+                one.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
 
     async def close() -> None:
         await listeners.stop()

@@ -134,7 +134,7 @@ class Screen:
 
         self._take(event)
         shown = [part for part in (self._words, self._bars, self._note) if part]
-        self._live.update(Group(*shown))
+        self._live.update(Group(*shown), refresh=isinstance(event, Final))
         if isinstance(event, Final):  # its interim is gone by now
             self._live.console.print(Text(event.text))
 

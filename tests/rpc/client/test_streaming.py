@@ -27,6 +27,7 @@ from earshot.client import (
     SpeechStarted,
     UncommittedLimitError,
 )
+from earshot.client.streaming import session
 from earshot.client.streaming import stream as streams
 from earshot.client.streaming.transcoding import codec
 from tests.rpc.client.streaming_service import RATE, Break, Service, serving, spoken, words
@@ -485,7 +486,10 @@ async def test_finish_ends_the_source_and_loses_nothing(service: Service) -> Non
     assert stream.summary.complete
 
 
-def test_finish_ends_a_file_also_after_a_break(service: Service, tmp_path: Path) -> None:
+def test_finish_ends_a_file_also_after_a_break(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "READ_AHEAD", 64 * 1024)
     path = tmp_path / "long.flac"
     path.write_bytes(_flac(_noise(20)))
     service.then(Break(4, GONE))

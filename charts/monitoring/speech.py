@@ -97,7 +97,7 @@ def _audio() -> list[Panel]:
 
 
 def _codecs() -> list[Panel]:
-    received = rate("earshot_received_bytes_total", f'{CALLS},method="Recognize"', "codec")
+    received = rate("earshot_audio_bytes_total", CALLS, "codec")
     decoded = rate("earshot_decoded_bytes_total", CALLS, "codec")
     return [
         lines(
@@ -106,7 +106,7 @@ def _codecs() -> list[Panel]:
             stacked=True,
         ),
         lines(
-            About("Received by codec", "Request messages of Recognize.", "Bps"),
+            About("Received by codec", "Audio as encoded, where it could be decoded.", "Bps"),
             Query(received, "{{codec}}"),
             stacked=True,
         ),

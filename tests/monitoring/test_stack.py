@@ -8,6 +8,8 @@ import math
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +20,13 @@ import grpc
 import psutil
 import pytest
 
+from earshot.gen.v1.classification_pb2 import ClassifyRequest
 from earshot.local.ports import free_ports
 from earshot.runtime.catalog import FROM_LIBRARY, OURS
-from tests.envoy.test_whole import Whole, up
+from tests.envoy.test_whole import Whole, earshot, up
 from tests.monitoring import dashboards
 from tests.monitoring.asking import Prometheus, filled_in
-from tests.monitoring.traffic import CLIENTS, Callers, Ledger
+from tests.monitoring.traffic import CLIENTS, Callers, Ledger, requests
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -242,7 +245,7 @@ def test_trouble_shows(watched: Watched) -> None:
     assert prometheus.total("earshot_silence_skipped_seconds_total") > 0
     saved = prometheus.by(
         "codec",
-        "1 - sum by (codec) (earshot_received_bytes_total) / sum by (codec) (earshot_decoded_bytes_total)",
+        "1 - sum by (codec) (earshot_audio_bytes_total) / sum by (codec) (earshot_decoded_bytes_total)",
     )
     assert saved["ogg_opus"] > 0.8
     assert saved["linear16"] == pytest.approx(0, abs=0.02)
@@ -259,3 +262,25 @@ def test_no_log_holds_what_was_said(watched: Watched) -> None:
     assert [line for line in lines if line.get("event") == "call" and line["codec"] == "ogg_opus"]
     for word in ("printed", "minute", "boil", "sport", "cooking", "printing"):
         assert word not in text
+
+
+async def test_top_shows_the_calls_of_the_moment(watched: Watched) -> None:
+    state = str(watched.whole.state)
+    command = (sys.executable, "-m", "earshot.cli", "top", "--state", state, "--interval", "1", "--json")
+    top = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    shown = asyncio.ensure_future(top.communicate())
+    async with grpc.aio.insecure_channel(watched.whole.target) as channel:
+        callers = Callers(channel, Ledger())
+        (text,) = [one for one in requests() if isinstance(one, ClassifyRequest) and one.inputs]
+        while not shown.done():  # whenever it looks, there are calls
+            await callers.call(text, "app")
+    frame = json.loads((await shown)[0])
+    rates = {(one["service"], one["method"]): one["rate"] for one in frame["methods"]}
+    assert rates["classification", "Classify"] > 0
+    assert {one["replica"] for one in frame["replicas"]} == {"stt-1", "stt-2", "classification-1"}
+
+
+def test_top_prints_a_frame(watched: Watched) -> None:
+    shown = earshot("top", "--state", str(watched.whole.state), "--interval", "0.5", "--once")
+    assert shown.returncode == 0, shown.stderr
+    assert "\nstt-2\t" in shown.stdout

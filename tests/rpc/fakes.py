@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,22 +14,25 @@ from earshot.stt import types as speech
 
 @dataclass(frozen=True)
 class FakeSpeech:
-    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails."""
+    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails, ``abort`` dies,
+    ``misshapen`` answers nonsense, ``echo`` hears a canary.
+    """
 
     info: speech.ModelInfo
 
     def transcribe(
         self, samples: speech.Samples, options: speech.RecognitionOptions, cancelled: Callable[[], bool]
     ) -> speech.Transcript:
-        if self.info.name == "crash":
-            raise RuntimeError(f"canary {samples}")
+        _trouble(self.info.name, samples.tobytes().decode(errors="replace"))
+        if self.info.name == "misshapen":  # as an engine with a fault in it might answer
+            return speech.Transcript((speech.Segment("canary", "canary", 0.0),))  # type: ignore[arg-type]
         if self.info.name == "slow":
             _sleep(1.0, cancelled)
         if not samples.any():
             return speech.Transcript()
         end = len(samples) / speech.SAMPLE_RATE
         words = (speech.Word("heard", 0.0, end / 2), speech.Word(str(len(samples)), end / 2, end, 0.5))
-        text = f"heard {len(samples)}"
+        text = "the canary sings" if self.info.name == "echo" else f"heard {len(samples)}"
         segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
         return speech.Transcript((segment,), options.language)
 
@@ -50,6 +54,10 @@ class FakeTexts:
     ) -> list[tuple[float, ...]]:
         if self.info.name == "slow":
             _sleep(1.0, cancelled)
+        if any("canary" in request.text for request in requests):  # what it is warmed up with is no trouble
+            _trouble(self.info.name, requests[0].text)
+            if self.info.name == "misshapen":
+                return [("canary",)]  # type: ignore[list-item]
         return [_scores(request.options) for request in requests]
 
 
@@ -62,6 +70,13 @@ def _scores(options: texts.ClassificationOptions) -> tuple[float, ...]:
 def load_texts(model: str, options: dict[str, str]) -> FakeTexts:
     """A fake that knows English, and takes no template."""
     return FakeTexts(texts.ModelInfo(model, "fake", ("en",), (texts.Feature.MULTI_LABEL,), version="1"))
+
+
+def _trouble(name: str, given: str) -> None:
+    if name == "crash":
+        raise RuntimeError(given)  # as a library's error may
+    if name == "abort":
+        os.abort()
 
 
 def _sleep(seconds: float, cancelled: Callable[[], bool]) -> None:

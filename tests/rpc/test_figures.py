@@ -84,6 +84,7 @@ async def test_audio_is_measured(start_speech: Start) -> None:
         found = await figures(service, counted(2))
     assert value(found, "earshot_audio_seconds_total", codec="wav", client="other") == 1.5
     assert value(found, "earshot_decoded_bytes_total", codec="wav", client="other") == 48_000
+    assert value(found, "earshot_audio_bytes_total", codec="wav", client="other") == 48_000 + 2 * 44
     assert value(found, "earshot_speech_seconds_total", client="other") == 0.5
     assert value(found, "earshot_real_time_factor_count") == 2
     assert value(found, "earshot_model_info", engine="fake", model="fake", version="1") == 1

@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "demo": "local",
     "up": "local",
     "status": "local",
+    "top": "local",
     "scale": "local",
     "down": "local",
     "transcribe": "",

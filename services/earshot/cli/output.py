@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from earshot.client import Classification
 
 FormatT = TypeVar("FormatT", bound=StrEnum)
@@ -113,17 +115,23 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on standard output, as wide as the terminal allows."""
-    from rich import box
     from rich.console import Console
+
+    Console().print(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table to be drawn."""
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        drawn.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # a text's brackets are no markup
-    Console().print(table)
+        drawn.add_row(*(Text(cell) for cell in row))  # a text's brackets are no markup
+    return drawn
 
 
 def print_json(data: object) -> None:

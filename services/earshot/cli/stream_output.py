@@ -128,10 +128,15 @@ class Screen:
     def event(self, event: Event) -> None:
         """Draws the event."""
         from rich.console import Group
+        from rich.text import Text
+
+        from earshot.client import Final
 
         self._take(event)
         shown = [part for part in (self._words, self._bars, self._note) if part]
-        self._live.update(Group(*shown))
+        self._live.update(Group(*shown), refresh=isinstance(event, Final))
+        if isinstance(event, Final):  # its interim is gone by now
+            self._live.console.print(Text(event.text))
 
     def finish(self, result: StreamResult) -> None:
         """Leaves the scores of all that was said, and the account, below the words."""
@@ -149,7 +154,6 @@ class Screen:
         from earshot.client import Final, Interim, Labels, Reconnecting, Resumed
 
         if isinstance(event, Final):
-            self._live.console.print(Text(event.text))
             self._words = ""
         elif isinstance(event, Interim):
             self._words = Text.assemble((event.stable, "dim"), " ", (event.unstable, "dim italic"))

@@ -104,6 +104,9 @@ BUILD: Final = _info("earshot_build", "The program.", "version")
 AUDIO_SECONDS: Final = _counter(
     "earshot_audio_seconds", "seconds", "Length of the audio received.", "codec", "client"
 )
+AUDIO_BYTES: Final = _counter(
+    "earshot_audio_bytes", "bytes", "The audio received that could be decoded, as encoded.", "codec", "client"
+)
 DECODED_BYTES: Final = _counter(
     "earshot_decoded_bytes", "bytes", "The same audio as 16-bit mono samples at 16 kHz.", "codec", "client"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import logging
 import sys
+import traceback
 from typing import Final
 
 import structlog
@@ -28,6 +29,27 @@ def configure(level: str, service: str, replica: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service, replica=replica)
+    logging.basicConfig(handlers=[_Strangers()], level=logging.WARNING, force=True)
+
+
+class _Strangers(logging.Handler):
+    """What libraries log, as lines like ours: who, where and what kind of error. Not their words, which may
+    hold what a caller sent.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind, error, frames = None, None, ""
+        if record.exc_info:
+            kind, error, _ = record.exc_info
+            frames = "".join(traceback.format_tb(error.__traceback__)) if error else ""
+        logger().log(
+            record.levelno,
+            "library",
+            logger=record.name,
+            at=f"{record.filename}:{record.lineno}",
+            kind=kind.__name__ if kind else "",
+            frames=frames,
+        )
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

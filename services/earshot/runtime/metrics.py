@@ -53,6 +53,7 @@ class Metrics:
         self.draining = _gauge(registry, catalog.DRAINING)
         self.model = _info(registry, catalog.MODEL)
         self.audio_seconds = _counter(registry, catalog.AUDIO_SECONDS)
+        self.audio_bytes = _counter(registry, catalog.AUDIO_BYTES)
         self.decoded_bytes = _counter(registry, catalog.DECODED_BYTES)
         self.speech_seconds = _counter(registry, catalog.SPEECH_SECONDS)
         self.silence_skipped_seconds = _counter(registry, catalog.SILENCE_SKIPPED_SECONDS)

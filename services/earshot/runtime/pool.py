@@ -131,7 +131,11 @@ class Pool:
             async with asyncio.timeout_at(deadline):
                 return await future
         except TimeoutError:
+            _give_back(future)
             raise errors.DeadlineExceededError("the deadline passed before the work was done") from None
+        except asyncio.CancelledError:
+            _give_back(future)
+            raise
         finally:
             # The future holds its error, the error this frame, and the frame's callers the request: a
             # cycle that would keep megabytes until the garbage collector happens to look.
@@ -237,6 +241,14 @@ class _CancelWatch:
             job.future.remove_done_callback(self._on_done)
         if self._kill:
             self._kill.cancel()
+
+
+def _give_back(future: asyncio.Future[Outcome]) -> None:
+    """Closes what came for a caller in the very step in which it left."""
+    if future.done() and not future.cancelled() and not future.exception():
+        outcome = future.result()
+        if outcome.blob:
+            outcome.blob.close()
 
 
 def _settle(job: Pending, outcome: Result | Fault) -> None:

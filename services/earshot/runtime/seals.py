@@ -31,15 +31,18 @@ class KeyRing:
     """Keys out of a file, one a line, the first one signs; read again when the file changes."""
 
     def __init__(self, file: Path | None) -> None:
-        """Without a file: one key of this process's own. Raises ``FailedPreconditionError``."""
+        """Without a file, or while it is not there: one key of this process's own.
+
+        Raises ``FailedPreconditionError`` for a file that is there and holds no keys.
+        """
         self._file = file
         self._keys: tuple[bytes, ...] = (secrets.token_bytes(_MAC_BYTES),)
         self._version: tuple[int, int] = (0, 0)
         self._looked_at = 0.0
-        if file is None:
-            logger().warning("resume tokens of this replica hold on no other: set EARSHOT_RESUME_KEYS_FILE")
-        else:
+        if file and file.exists():
             self._read(file)
+        else:
+            logger().warning("resume tokens of this replica hold on no other: set EARSHOT_RESUME_KEYS_FILE")
 
     @property
     def keys(self) -> tuple[bytes, ...]:
@@ -53,7 +56,7 @@ class KeyRing:
     def _refresh(self, file: Path) -> None:
         """A file that cannot be used leaves the keys as they are, and says so."""
         try:
-            if _version(file) != self._version:
+            if file.exists() and _version(file) != self._version:
                 self._read(file)
                 logger().info("resume keys read", keys=len(self._keys))
         except (OSError, errors.EarshotError) as exc:
@@ -62,9 +65,10 @@ class KeyRing:
     def _read(self, file: Path) -> None:
         try:
             version = _version(file)
-            lines = file.read_text(encoding="utf-8").split()
+            text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as exc:
             raise errors.FailedPreconditionError(f"the resume keys cannot be read: {exc}") from exc
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         if not lines or min(map(len, lines)) < _SHORTEST_KEY:
             raise errors.FailedPreconditionError(
                 f"{file} must hold one key a line, each of {_SHORTEST_KEY} characters at least"

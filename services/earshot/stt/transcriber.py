@@ -66,7 +66,7 @@ class Transcriber:
         with self._admission.permit(len(content)):
             decoded = await self._decode(content, audio_format, deadline)
             seconds = wire.decode_seconds(decoded.body)
-            self._count_audio(seconds, decoded)
+            self._count_audio(seconds, len(content), decoded)
             heard = await self._hear(decoded, options, deadline)
         recognition = Recognition(wire.decode_transcript(heard.body), seconds, _timed(decoded, heard))
         self._count_speech(recognition)
@@ -85,10 +85,11 @@ class Transcriber:
         _spend(heard, Stage.INFERENCE)
         return heard
 
-    def _count_audio(self, seconds: float, decoded: Outcome) -> None:
+    def _count_audio(self, seconds: float, encoded: int, decoded: Outcome) -> None:
         call = calls.current()
         call.audio_seconds += seconds
         self._metrics.audio_seconds.labels(call.codec, call.client).inc(seconds)
+        self._metrics.audio_bytes.labels(call.codec, call.client).inc(encoded)
         size = decoded.blob.size if decoded.blob else 0
         self._metrics.decoded_bytes.labels(call.codec, call.client).inc(size)
 

@@ -94,29 +94,29 @@ class Heard:
         self.committed, self.sequence, self.chunk_start, self.finals = map(int, token.split(":"))
         self.from_committed = config.audio_from_committed_offset
         self.content = bytearray()
-        self.starts: list[tuple[int, int]] = []  # number of each chunk, and the sample it starts at
+        self.starts: list[tuple[int, int]] = []  # number of each chunk, and the byte it starts at
         self.next_number = self.sequence
-        # The sample that the content starts at.
-        self.origin = self.committed if self.from_committed else self.chunk_start
+        # The byte of the samples that the content starts at.
+        self.origin = self.committed * 2 if self.from_committed else self.chunk_start
 
     def take(self, number: int, content: bytes) -> None:
         if number != self.next_number:
             raise InvalidArgumentError(f"{number}, not {self.next_number}", reason="SEQUENCE_GAP")
-        self.starts.append((number, self.origin + len(self.content) // 2))
+        self.starts.append((number, self.origin + len(self.content)))
         self.next_number += 1
         self.content += content
 
     def samples(self) -> np.ndarray[Any, Any]:
         """What is to be heard from the committed sample on."""
         content = bytes(self.content) if self.is_raw else _decoded(bytes(self.content))
-        found = np.frombuffer(content[: len(content) // 2 * 2], dtype="<i2")
-        return found[max(0, self.committed - self.origin) :]
+        ahead = content[self.committed * 2 - self.origin :]
+        return np.frombuffer(ahead[: len(ahead) // 2 * 2], dtype="<i2")
 
     def commit(self, samples: int) -> str:
         self.committed += samples
         if self.is_raw:
             self.sequence, self.chunk_start = max(
-                start for start in self.starts if start[1] <= self.committed
+                start for start in self.starts if start[1] <= self.committed * 2
             )
         return f"{self.committed}:{self.sequence}:{self.chunk_start}:{self.finals}"
 

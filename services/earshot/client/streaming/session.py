@@ -57,7 +57,7 @@ class Session:
         self._jitter = jitter
         self._finished = False
         self._accepted = False
-        self._opened = self._progress = 0.0
+        self._opened = self._latest = self._progress = 0.0  # this connection, word from it, any commit
         self._failures = 0  # since the last progress
         self._trouble: float | None = None  # when the first of them was
         self._to_resume = False
@@ -91,7 +91,7 @@ class Session:
 
     def connect(self, now: float) -> Commit:
         """A connection begins: the point from which it goes on."""
-        self._opened = now
+        self._opened = self._latest = now
         self.leaving = False
         self._finished = self._finished and not self._backlog.rewinds
         self._backlog.restart(self.committed)
@@ -112,7 +112,7 @@ class Session:
         """What the message means for the listener, in order."""
         final_before = self.committed.offset
         heard: list[Event] = [Resumed(final_before)] if self._to_resume else []
-        self._accepted, self._to_resume = True, False
+        self._accepted, self._to_resume, self._latest = True, False, now
         if response.HasField("acknowledgement"):
             self._acknowledge(response.acknowledgement, now)
         heard += messages.events(response, final_before)
@@ -184,8 +184,8 @@ class Session:
                 self.result.conversation = event.conversation
 
     def _count(self, now: float) -> None:
-        # A connection that has held for so long was no part of the trouble before it.
-        if self._accepted and now - self._opened >= self._give_up_after:
+        # A connection on which the service spoke for so long was no part of the trouble before it.
+        if self._latest - self._opened >= self._give_up_after:
             self._failures, self._trouble = 0, None
         self._failures += 1
         self._trouble = now if self._trouble is None else self._trouble

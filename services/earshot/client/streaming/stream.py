@@ -31,7 +31,7 @@ Begin: TypeAlias = Callable[[bool], "tuple[Any, str]"]
 UNCOMMITTED: Final = 64 * 1024 * 1024  # bytes
 GIVE_UP: Final = 60.0  # seconds
 KEEP_ALIVE: Final = 15.0  # seconds without audio, after which the stream shows that it lives
-SILENT: Final = 60.0  # seconds without a word from the service, after which the connection counts as dead
+SILENT: Final = 120.0  # seconds without a word from the service, after which the connection counts as dead
 
 
 class AsyncStream(AsyncIterator[Event]):

@@ -47,7 +47,7 @@ class Endpointer:
         self.keep_from = keep_from
         self.events: list[Event] = []  # for who asks to take away
         self._samples: Samples = np.zeros(0, np.int16)  # from the origin on
-        self._announced = False  # that the stretch has started
+        self._announced = keep_from > origin  # that speech has started: true after a cut
         self._restart()
 
     def _restart(self) -> None:
@@ -82,8 +82,8 @@ class Endpointer:
         """
         while True:
             if self._decided < len(self._probabilities):
-                found = self._decide(self._decided)
-                self._decided += 1
+                self._decided += 1  # first: what is decided may start all anew
+                found = self._decide(self._decided - 1)
                 if found:
                     yield found
             elif not self._detect(last=last):
@@ -124,27 +124,39 @@ class Endpointer:
         if frame - stretch.last >= _frames(self._how.end_silence):
             return self._end(stretch, frame)
         if frame + 1 - stretch.start >= _frames(self._how.max_segment) + _frames(OVERLAP):
-            return self._cut(stretch)
+            return self._cut(stretch, frame)
         return None
 
     def _settle(self, frame: int) -> None:
-        """In a long silence, lets the origin follow."""
+        """In a long silence, lets the origin follow; one after a cut ends the speech before it."""
+        if self._announced and frame + 1 >= _frames(min(self._how.end_silence, _SETTLE)):
+            self._announce_end(self.keep_from)
         if frame + 1 >= _frames(_SETTLE):
             self._move(self._on_grid(self._at(frame + 1) - _samples(self._how.pre_roll + _MARGIN)))
 
     def _end(self, stretch: _Stretch, frame: int) -> tuple[Span, Samples] | None:
         """The silence has lasted up to ``frame``."""
         if not self._is_speech(stretch):
-            self._stretch = None
+            self._dismiss(frame)
             return None
-        end = min(self._at(stretch.last + 1) + _samples(self._how.post_roll), self._at(frame + 1))
+        # Of the very last frame there may be less than a frame.
+        heard = min(self._at(frame + 1), self.received)
+        end = min(self._at(stretch.last + 1) + _samples(self._how.post_roll), heard)
         found = self._span(self._begin(stretch), end, end)
-        self._announce_end(stretch)
+        self._announce_end(self._at(stretch.last + 1))
         self._move(self._on_grid(end))
         return found
 
-    def _cut(self, stretch: _Stretch) -> tuple[Span, Samples]:
+    def _dismiss(self, frame: int) -> None:
+        """What went on up to ``frame`` was a click, and is silence too: many must not hold up the origin."""
+        self._stretch = None
+        self._settle(frame)
+
+    def _cut(self, stretch: _Stretch, frame: int) -> tuple[Span, Samples] | None:
         """Speech goes on for too long: ends it where speech is least probable in its second half."""
+        if not self._is_speech(stretch):
+            self._dismiss(frame)
+            return None
         longest, beyond = _frames(self._how.max_segment), _frames(OVERLAP)
         earliest = stretch.start + longest // 2
         window = self._probabilities[earliest : stretch.start + longest]
@@ -161,7 +173,9 @@ class Endpointer:
         if stretch is not None and self._is_speech(stretch):
             until = min(end, self._at(stretch.last + 1) + _samples(self._how.post_roll))
             found = self._span(self._begin(stretch), until, until)
-            self._announce_end(stretch)
+            self._announce_end(self._at(stretch.last + 1))
+        elif self._announced:
+            self._announce_end(self.keep_from)
         self._move(end)
         if found:
             yield found
@@ -181,10 +195,9 @@ class Endpointer:
             self._announced = True
             self.events.append(Event(started=True, position=self._at(stretch.start)))
 
-    def _announce_end(self, stretch: _Stretch) -> None:
-        self._announce(stretch)
+    def _announce_end(self, position: int) -> None:
         self._announced = False
-        self.events.append(Event(started=False, position=min(self._at(stretch.last + 1), self.received)))
+        self.events.append(Event(started=False, position=min(position, self.received)))
 
     def _is_speech(self, stretch: _Stretch) -> bool:
         return stretch.last + 1 - stretch.start >= _frames(_MIN_SPEECH)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from earshot import errors
 from earshot.audio.formats import AudioFormat
 from earshot.stt.types import SAMPLE_RATE
 
-_MOST_CHUNKS: Final = 50_000  # kept account of: so many may be not yet final
+_MOST_CHUNKS: Final = 10_000  # kept account of, in about 1 MB: so many may be not yet final
 _MARGIN: Final = SAMPLE_RATE * 2 // 25  # 80 ms: what a resampler needs to be as if it had heard all before
 _FIELD: Final = "audio.sequence_number"
 
@@ -26,6 +26,11 @@ class Mark:
     sample: int = 0  # the sample (16 kHz) that this byte is the start of
     digest: bytes = b""  # of that chunk; empty while it has not come
 
+    def encoded_anew(self, audio_format: AudioFormat, origin: int) -> Mark:
+        """The mark where the next chunk starts with the sample ``origin``, whatever came before."""
+        byte = _byte_of(origin, audio_format)
+        return Mark(self.number, byte, byte, origin)
+
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
@@ -35,11 +40,11 @@ class _Chunk:
 
 
 class Ledger:
-    """Counts chunks from ``mark`` on."""
+    """Counts chunks from ``mark`` on; the first is held against its digest, where there is one."""
 
-    def __init__(self, audio_format: AudioFormat, mark: Mark, *, check_digest: bool) -> None:
+    def __init__(self, audio_format: AudioFormat, mark: Mark) -> None:
         self._format, self._mark = audio_format, mark
-        self._expected_digest = mark.digest if check_digest else b""
+        self._expected_digest = mark.digest
         self._next = mark.number
         self._bytes = mark.chunk_start
         self._chunks: deque[_Chunk] = deque()
@@ -53,7 +58,7 @@ class Ledger:
     def take(self, number: int, content: bytes) -> bytes:
         """Enters a chunk, and gives of it what has not been heard. Raises ``InvalidArgumentError``."""
         self._check(number)
-        if content and (self._format.is_raw or self._bytes == 0):
+        if content and (self._format.is_raw or not self._chunks):
             self._enter(content)
         self._next += 1
         self._bytes += len(content)
@@ -64,9 +69,9 @@ class Ledger:
     def mark(self, origin: int) -> Mark:
         """Where to start again for what is not final from the sample ``origin`` on."""
         if not self._format.is_raw:
-            return Mark(digest=self._chunks[0].digest if self._chunks else b"")
+            return replace(self._mark, digest=self._chunks[0].digest if self._chunks else self._mark.digest)
         sample = max(0, origin - (0 if _is_native(self._format) else _MARGIN))
-        byte = sample * self._format.sample_rate // SAMPLE_RATE * self._format.frame_bytes
+        byte = _byte_of(sample, self._format)
         while len(self._chunks) > 1 and self._chunks[1].start <= byte:
             self._chunks.popleft()
         if not self._chunks or byte >= self._bytes:
@@ -99,6 +104,11 @@ class Ledger:
                 field="audio.content",
             )
         self._chunks.append(_Chunk(self._next, self._bytes, digest))
+
+
+def _byte_of(sample: int, audio_format: AudioFormat) -> int:
+    """Where ``sample`` (16 kHz) starts in raw audio; 0 for others."""
+    return sample * audio_format.sample_rate // SAMPLE_RATE * audio_format.frame_bytes
 
 
 def _is_native(audio_format: AudioFormat) -> bool:

@@ -35,7 +35,9 @@ from earshot.stt.types import SAMPLE_RATE
 _AHEAD: Constant = 2  # stretches that may be at engines or wait to be given out, beside the one awaited
 _ACKNOWLEDGE: Constant = 1.0  # seconds between acknowledgements while chunks come
 _NEWS: Constant = SAMPLE_RATE * 4 // 10  # samples of new speech that are worth another interim result
-_PIECE: Constant = 8 * 1024  # bytes of a coded file listened to at once: seconds of audio
+# What is listened to at once, so that other streams get their turn.
+_PIECE: Constant = 8 * 1024  # bytes of a coded file: seconds of audio
+_RAW_PIECE: Constant = 4  # seconds of raw samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,18 @@ class Session:
 
     def __init__(self, hearing: Hearing, order: requests.Order, position: Position) -> None:
         self._hearing, self._order, self._position = hearing, order, position
-        self._ledger = Ledger(order.audio_format, position.mark, check_digest=not order.encoded_anew)
+        mark = position.mark
+        if order.encoded_anew:
+            mark = mark.encoded_anew(order.audio_format, position.origin)
+        self._base = mark.sample  # where the audio of this connection begins
+        self._ledger = Ledger(order.audio_format, mark)
         self._steps: asyncio.Queue[_Step | errors.EarshotError | None] = asyncio.Queue(_AHEAD)
         self._out: Outbox[Reply] = Outbox()
         self._interim: asyncio.Task[None] | None = None
         self._agreement = Agreement()
         self._spoken = 0  # how far the latest interim has heard
-        self._replied = 0.0
+        self._acknowledged = 0.0  # when, by time.monotonic
+        self._due = 0  # steps that have not been given out
 
     async def replies(self, messages: requests.Requests) -> AsyncGenerator[Reply, None]:
         """All that is said to the caller. Raises what ends the stream before its end."""
@@ -120,7 +127,7 @@ class Session:
             stream=0,
             audio_format=order.audio_format,
             endpointing=order.endpointing,
-            base=where.origin if order.encoded_anew else where.mark.sample,
+            base=self._base,
             origin=where.origin,
             keep_from=where.keep_from,
             field=order.field,
@@ -147,11 +154,12 @@ class Session:
         )
 
     async def _take(self, ear: Ear, content: bytes) -> None:
-        """Listens to a chunk, a piece at a time where a few bytes may be much audio."""
-        size = len(content) if self._order.audio_format.is_raw else _PIECE
-        for start in range(0, len(content), size or 1):
+        """Listens to a chunk, a piece at a time: it may be minutes of audio."""
+        form = self._order.audio_format
+        size = form.sample_rate * form.frame_bytes * _RAW_PIECE if form.is_raw else _PIECE
+        for start in range(0, len(content), size):
             await self._push(ear, content[start : start + size])
-        if time.monotonic() - self._replied >= _ACKNOWLEDGE and not self._out.is_full:
+        if time.monotonic() - self._acknowledged >= _ACKNOWLEDGE and not self._out.is_full:
             await self._say(Reply(acknowledgement=Acknowledgement(self._ledger.acked)))
 
     async def _push(self, ear: Ear, data: bytes, *, last: bool = False) -> None:
@@ -172,6 +180,7 @@ class Session:
         if heard.events and self._order.events:
             await self._say(Reply(events=tuple(heard.events)))
         if work or heard.origin != self._position.origin:
+            self._due += 1
             await self._steps.put(self._stepped(heard, work))
 
     def _stepped(self, heard: wire.Heard, work: asyncio.Task[Outcome] | None) -> _Step:
@@ -199,9 +208,9 @@ class Session:
         self._agreement, self._spoken = Agreement(), 0
 
     def _look_ahead(self, ear: Ear, heard: wire.Heard) -> None:
-        """Has the stretch that goes on heard, where there is news and nobody waits for an engine."""
+        """Has the stretch that goes on heard, where there is news, and all before it has been said."""
         is_news = heard.speaking and heard.spoken - self._spoken >= _NEWS
-        is_free = self._steps.empty() and self._hearing.engines.has_idle
+        is_free = not self._due and self._hearing.engines.has_idle
         if self._order.interims and is_news and is_free and (not self._interim or self._interim.done()):
             self._spoken = heard.spoken
             self._interim = self._out.start(self._hear_so_far(ear, self._agreement))
@@ -233,10 +242,12 @@ class Session:
             where, received = msgspec.structs.replace(step.position, finals=finals), step.heard.received
             acknowledgement = Acknowledgement(self._ledger.acked, where)
             await self._say(Reply(final=final, acknowledgement=acknowledgement))
+            self._due -= 1
         await self._say(Reply(summary=Summary(received, where.transcribed, finals)))
 
     async def _say(self, reply: Reply) -> None:
-        self._replied = time.monotonic()
+        if reply.acknowledgement:
+            self._acknowledged = time.monotonic()
         await self._out.say(reply)
 
 

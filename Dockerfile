@@ -8,25 +8,37 @@
 # and never with 4 GB of CUDA libraries that nothing can use.
 
 FROM docker.io/library/python:3.11-slim-bookworm AS dependencies
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 ARG TORCH=torch==2.13.0+cpu
 ARG PIP_EXTRA_INDEX_URL
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
-# Only what the package says that it needs, so that a change of code leaves this layer as it is.
+# Without pip inside: nothing is installed later.
+RUN python -m venv --without-pip /opt/venv
+# Only what the package says that it needs: no change of code makes this layer anew.
 WORKDIR /src
-COPY pyproject.toml LICENSE README.md ./
-COPY deploy/envoy deploy/envoy
-COPY deploy/prometheus deploy/prometheus
-COPY services/earshot/__init__.py services/earshot/
+RUN mkdir --parents services/earshot deploy/envoy deploy/prometheus \
+    && touch LICENSE README.md && echo '__version__ = "0"' > services/earshot/__init__.py
+COPY pyproject.toml ./
 # openai-whisper asks for triton, a compiler for GPUs of 1 GB, and does without it on a CPU.
-RUN pip install "$TORCH" '.[stt,classification]' \
-    && pip uninstall --yes earshot \
-    && case "$TORCH" in *+cpu) pip uninstall --yes triton ;; esac
+RUN pip --python /opt/venv/bin/python install --no-compile "$TORCH" '.[stt,classification]' \
+    && pip --python /opt/venv/bin/python uninstall --yes earshot \
+    && case "$TORCH" in *+cpu) pip --python /opt/venv/bin/python uninstall --yes triton ;; esac
+# A service reads none of this: tests, what torch's C++ users compile with, names for debuggers.
+# What it does read is compiled here, as its root file system may be read-only; py312 is for that Python.
+RUN cd /opt/venv/lib/python3.11/site-packages \
+    && rm -r torch/test torch/include \
+    && find torch/bin -type f ! -name torch_shm_manager -delete \
+    && find . -type d -name tests -prune -exec rm -r {} + \
+    && strip --strip-unneeded torch/lib/*.so ctranslate2/*.so llvmlite/binding/*.so \
+    && python -m compileall -qq -j 0 -x py312 --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM dependencies AS package
+COPY LICENSE README.md ./
+COPY deploy/envoy deploy/envoy
+COPY deploy/prometheus deploy/prometheus
 COPY services services
-RUN pip install --no-deps --prefix /package .
+RUN pip --python /opt/venv/bin/python install --no-deps --no-compile --prefix /package . \
+    && python -m compileall -qq --invalidation-mode unchecked-hash -s /package -p /opt/venv /package
 
 FROM docker.io/library/python:3.11-slim-bookworm
 ARG VERSION=0.1.0

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test test-cluster lint protos clean
+.PHONY: install demo test test-cluster drills lint protos clean
 
 install: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ test: install
 CLUSTER_IMAGE ?= localhost/earshot:dev
 test-cluster: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest -s tests/cluster
+
+# Faults under load, each answer counted: half an hour; DRILLS=--short for the form that takes minutes.
+drills: install
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.drills $(DRILLS)
 
 lint: install
 	$(BIN)/ruff check .

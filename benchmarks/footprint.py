@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import psutil
+from stack import running
 
 from earshot.client import Client
 
 MEBIBYTE = 2**20
 CALLS = 8
-READY_WITHIN = 120.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -57,40 +50,6 @@ def main() -> None:
         into.write_text(json.dumps(figures, indent=2))
 
 
-@contextmanager
-def running() -> Iterator[tuple[psutil.Process, int, float]]:
-    """The stack's first process, its port, and the seconds until it was ready."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as state:
-        start = time.monotonic()
-        command = [sys.executable, "-m", "earshot.cli", "up", "--port", str(port)]
-        environment = os.environ | {"EARSHOT_STATE": state}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                wait_ready(process, start + READY_WITHIN)
-                yield psutil.Process(process.pid), port, time.monotonic() - start
-            finally:
-                process.terminate()
-
-
-def wait_ready(process: subprocess.Popen[str], deadline: float) -> None:
-    """Reads what ``earshot up`` prints until it says that it is ready."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("ready"):
-            return
-        if time.monotonic() > deadline:
-            break
-    sys.exit("the stack did not become ready")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def call(port: int) -> None:
     """Some calls to every replica: what is loaded late is loaded then."""
     sample = Path(str(files("earshot.local"))) / "samples" / "ask-not.flac"
@@ -111,8 +70,10 @@ def role(process: psutil.Process) -> str:
     command = " ".join(process.cmdline())
     if "earshot.runtime.worker" in command:
         parent = role(process.parent())
-        first = min(process.parent().children(), key=lambda child: child.create_time())
-        kind = "decoder" if "stt" in parent and first.pid == process.pid else "engine"
+        children = sorted(process.parent().children(), key=lambda child: child.create_time())
+        started = [child.pid for child in children]
+        kinds = {0: "decoder", 1: "listener"} if "stt" in parent else {}
+        kind = kinds.get(started.index(process.pid), "engine")
         return parent.replace("front", kind)
     found = re.search(r"-m earshot\.(stt|classification)", command)
     if found:

@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +32,10 @@ RENDERED: Final = REPOSITORY / "tests" / "chart" / "rendered"
 BASE: Final = REPOSITORY / "deploy" / "k8s" / "base"
 PROMETHEUS: Final = REPOSITORY / "deploy" / "prometheus"
 HELM_LABELS: Final = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
+BASE_VALUES: Final = "resumeKeys.secret=earshot-resume-keys"  # nothing secret is in a repository
 _GRPC_PORT: Final = 50051
+_KEY: Final = b"made anew for each release"
+_ORIGIN: Final = "{{ origin }}"
 
 Files = dict[Path, bytes]
 
@@ -48,11 +53,19 @@ def envoy_files() -> Files:
         descriptors="/etc/envoy/earshot.binpb",
         max_heap_bytes="{{ .maxHeapBytes }}",
         max_connections="{{ .maxConnections }}",
+        allowed_origins=(_ORIGIN,),
     )
     return {
-        CHART / "files" / "envoy.yaml": to_yaml(render(parameters)).encode(),
+        CHART / "files" / "envoy.yaml": for_each_origin(to_yaml(render(parameters))).encode(),
         CHART / "files" / "earshot.binpb": (description() / "earshot.binpb").read_bytes(),
     }
+
+
+def for_each_origin(text: str) -> str:
+    """The line of the one origin once for each that the chart is given, quoted as it needs."""
+    (line,) = [line for line in text.splitlines() if _ORIGIN in line]
+    item = line.replace(f'"{_ORIGIN}"', "{{ . | quote }}")
+    return text.replace(line, f"{{{{- range .allowedOrigins }}}}\n{item}\n{{{{- end }}}}")
 
 
 def rules() -> Files:
@@ -79,8 +92,9 @@ def rendered() -> Files:
 
 
 def base() -> Files:
-    """The defaults as plain manifests, without what is Helm's own."""
-    documents = [plain(document) for document in yaml.safe_load_all(template("--skip-tests"))]
+    """The defaults as plain manifests, without what is Helm's own, and a Secret that is made beside them."""
+    options = ("--skip-tests", "--set", BASE_VALUES)
+    documents = [plain(document) for document in yaml.safe_load_all(template(*options))]
     text = yaml.safe_dump_all(documents, sort_keys=False, width=110)
     head = "# Made from charts/earshot by charts/generate.py; change the chart, or an overlay.\n"
     return {BASE / "earshot.yaml": (head + text).encode()}
@@ -95,9 +109,10 @@ def plain(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def template(*options: str) -> bytes:
-    """The chart as manifests, as release ``earshot`` in namespace ``earshot``."""
+    """The chart as manifests, as release ``earshot`` in namespace ``earshot``; its key is none."""
     kube = ("--kube-version", "1.34.0")
-    return _output(["helm", "template", "earshot", str(CHART), "--namespace", "earshot", *kube, *options])
+    text = _output(["helm", "template", "earshot", str(CHART), "--namespace", "earshot", *kube, *options])
+    return re.sub(rb'(?m)^(  keys: ").+"$', rb'\1%s"' % base64.b64encode(_KEY), text)
 
 
 def _output(command: list[str]) -> bytes:

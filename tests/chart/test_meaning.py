@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ SERVICES: dict[str, tuple[type[ServiceSettings], str]] = {
     "classification": (ClassificationSettings, ZERO_SHOT_CLASSIFIER),
 }
 # What the chart sets by itself, whatever the service's own default.
-PLACED = {"host", "replica", "cache", "speech_target"}
+PLACED = {"host", "replica", "cache", "speech_target", "resume_keys_file"}
 
 
 def _pod(component: str, values: Document | None = None) -> Document:
@@ -94,7 +95,7 @@ def test_a_gpu_has_one_worker_and_is_used() -> None:
     assert environment["EARSHOT_WORKERS"] == "1"
     assert environment["EARSHOT_DEVICE"] == "cuda"
     limits = _container("stt", values)["resources"]["limits"]
-    assert limits == {"nvidia.com/gpu": 1, "memory": "2Gi"}
+    assert limits == {"nvidia.com/gpu": 1, "memory": "3Gi"}
 
 
 @pytest.mark.parametrize(
@@ -147,3 +148,20 @@ def test_envoy_looks_up_the_services_of_its_release() -> None:
         service = find(found, "Service", f"speech-{component}")
         assert service["spec"]["clusterIP"] == "None"
         assert f'"{service["metadata"]["name"]}.earshot.svc.cluster.example."' in text
+
+
+@pytest.mark.parametrize("component", SERVICES)
+def test_all_pods_have_the_same_resume_keys(component: str) -> None:
+    secret = find(documents(), "Secret", "earshot-resume-keys")
+    assert len(base64.b64decode(secret["data"]["keys"])) >= 64
+    (volume,) = [one for one in _pod(component)["volumes"] if one["name"] == "resume-keys"]
+    assert volume["secret"]["secretName"] == "earshot-resume-keys"
+    (mount,) = [one for one in _container(component)["volumeMounts"] if one["name"] == "resume-keys"]
+    assert _environment(component)["EARSHOT_RESUME_KEYS_FILE"] == f"{mount['mountPath']}/keys"
+
+
+def test_a_secret_of_ones_own_is_taken() -> None:
+    values: Document = {"resumeKeys": {"secret": "mine"}}
+    assert not [one for one in documents(values) if one["kind"] == "Secret"]
+    (volume,) = [one for one in _pod("stt", values)["volumes"] if one["name"] == "resume-keys"]
+    assert volume["secret"]["secretName"] == "mine"

@@ -30,6 +30,7 @@ WRONG = [
     ("classification.priorityClassName", True, "'/classification/priorityClassName': got boolean"),
     ("envoy.service.port", 70000, "'/envoy/service/port': maximum: got 70,000, want 65,535"),
     ("envoy.service.type", "ExternalName", "'/envoy/service/type': value must be one of"),
+    ("envoy.allowedOrigins", ["example.org"], "'/envoy/allowedOrigins/0': 'example.org' does not match"),
     ("envoy.maxHeapMebibytes", 1, "'/envoy/maxHeapMebibytes': minimum"),
     ("image.digest", "sha256:abc", "'/image/digest': 'sha256:abc' does not match pattern"),
     ("networkPolicy.enabled", "yes", "'/networkPolicy/enabled': got string, want boolean"),

@@ -16,11 +16,12 @@ from tests.cluster.kube import Document, Namespace, Release, kubectl, namespace
 IMAGE = os.environ.get("EARSHOT_CLUSTER_IMAGE", "")
 collect_ignore_glob = [] if IMAGE else ["test_*.py"]
 
-# Small requests, so that two cores hold it all; no autoscaling but where it is tried.
+# Small requests, so that two cores hold it all; no autoscaling but where it is tried. Envoy drains for less
+# time than it would, which makes it harder to lose no call, and the tests shorter.
 SMALL: Document = {
     component: {"resources": {"requests": {"cpu": "50m"}}, "autoscaling": {"enabled": False}}
     for component in ("stt", "classification")
-} | {"envoy": {"resources": {"requests": {"cpu": "50m"}}}}
+} | {"envoy": {"resources": {"requests": {"cpu": "50m"}}, "drainSeconds": 8}}
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -35,9 +36,12 @@ def space() -> Iterator[Namespace]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def release(space: Namespace) -> Iterator[Release]:
-    """The chart with two pods of each component; nothing of it is left afterwards."""
+    """The chart with two pods of each component, for the last of the modules; those before have their own.
+
+    Each test leaves it as it was.
+    """
     made = Release(space, IMAGE, SMALL)
     made.install()
     yield made

@@ -8,6 +8,8 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 
+import pytest
+
 from tests.cluster.conftest import IMAGE, SMALL
 from tests.cluster.kube import Document, Namespace, Release, kubectl, until
 from tests.cluster.prometheus import prometheus
@@ -25,16 +27,14 @@ QUICK: Document = {
 }
 
 
-@contextlib.contextmanager
-def autoscaled(space: Namespace, **how: object) -> Iterator[Release]:
-    """The chart with one to three pods of speech to text."""
-    scaling = {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "behavior": QUICK} | how
-    release = Release(space, IMAGE, SMALL | {"stt": SMALL["stt"] | {"autoscaling": scaling}})
-    release.install()
-    try:
-        yield release
-    finally:
-        release.uninstall()
+@pytest.fixture(scope="module")
+def release(space: Namespace) -> Iterator[Release]:
+    """The chart with one to three pods of speech to text, by CPU."""
+    scaling = {"enabled": True, "minReplicas": 1, "maxReplicas": 3, "behavior": QUICK, "cpu": "150m"}
+    made = Release(space, IMAGE, SMALL | {"stt": SMALL["stt"] | {"autoscaling": scaling}})
+    made.install()
+    yield made
+    made.uninstall()
     assert space.leftovers() == set()
 
 
@@ -62,15 +62,16 @@ def _is_measured(release: Release) -> bool:
     return conditions.get("ScalingActive") == "True" and bool(hpa["status"].get("currentMetrics"))
 
 
-def test_by_cpu(space: Namespace, figure: Figure) -> None:
-    with autoscaled(space, cpu="150m") as release:
-        _up_and_down(release, figure)
+def test_by_cpu(release: Release, figure: Figure) -> None:
+    _up_and_down(release, figure)
 
 
-def test_by_the_work_inside(space: Namespace, figure: Figure) -> None:
+def test_by_the_work_inside(release: Release, figure: Figure) -> None:
     """Needs prometheus-adapter in the cluster, which makes a metric of each series that has a pod."""
-    with prometheus(), autoscaled(space, metric="work", work=2) as release:
-        path = f"/apis/custom.metrics.k8s.io/v1beta1/namespaces/{space.name}/pods/*/earshot_admitted_requests"
+    space = release.space.name
+    path = f"/apis/custom.metrics.k8s.io/v1beta1/namespaces/{space}/pods/*/earshot_admitted_requests"
+    with prometheus():
+        release.upgrade({"stt": {"autoscaling": {"metric": "work", "work": 2}}})
         until(lambda: _is_served(path), 60, "the metric in the custom metrics API")
         _up_and_down(release, figure)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,28 +12,13 @@ from pathlib import Path
 import pytest
 
 from earshot.client import Client
+from tests.cluster.access import forwarded
 from tests.cluster.conftest import IMAGE
-from tests.cluster.kube import RELEASE, Namespace, Release, until
+from tests.cluster.kube import Namespace, Release, until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLIP = REPOSITORY / "services" / "earshot" / "local" / "samples" / "formal-review.wav"
 SERVICES = {"earshot.v1.SpeechToText", "earshot.v1.ZeroShotClassifier"}
-
-
-@contextlib.contextmanager
-def forwarded(space: Namespace) -> Iterator[str]:
-    """The release's port on this machine, by ``kubectl port-forward``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["kubectl", "--namespace", space.name, "port-forward", f"service/{RELEASE}", f"{port}:80"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
-        try:
-            assert forward.stdout is not None
-            assert "Forwarding" in forward.stdout.readline()
-            yield f"127.0.0.1:{port}"
-        finally:
-            forward.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +40,7 @@ def defaults(space: Namespace, began: float) -> Iterator[Release]:
 @pytest.fixture(scope="module")
 def target(defaults: Release) -> Iterator[str]:
     """Where it can be reached from here."""
-    with forwarded(defaults.space) as address:
+    with forwarded(defaults) as address:
         yield address
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import subprocess
 import threading
@@ -37,13 +38,18 @@ class Traffic:
     """Calls that are under way, and those that are done."""
 
     calls: list[Call] = field(default_factory=list)
+    until: float = 0.0  # when the test was over
 
     def failed(self) -> list[str]:
-        """What went wrong, each once, with how often; wrong answers are among it."""
+        """What went wrong, each once, with how often: wrong answers too, and times without any call."""
         wrong = Counter(
             call.error or call.replica for call in self.calls if call.error or " " in call.replica
         )
-        return [f"{count} x {what}" for what, count in wrong.items()]
+        made = sorted([call.at for call in self.calls] + [self.until] * bool(self.until))
+        pauses = [later - earlier for earlier, later in itertools.pairwise(made) if later - earlier > 5]
+        return [f"{count} x {what}" for what, count in wrong.items()] + [
+            f"no call was made for {pause:.0f} s" for pause in pauses
+        ]
 
     def answered_by(self, replica: str, after: float = 0.0) -> list[Call]:
         """The calls made after that time that this replica answered, the earliest first."""
@@ -62,31 +68,50 @@ class Traffic:
 def traffic(release: Release, plan: Plan, *, attempts: int = 1, node: str = "") -> Iterator[Traffic]:
     """Load that flows already when this begins; when it ends, all calls have ended too.
 
-    ``node`` is where it comes from; empty: from anywhere.
+    Meanwhile ``calls`` has those that have been heard of; afterwards all. ``node`` is where it comes from;
+    empty: from anywhere.
     """
     name = f"load-{time.monotonic_ns() % 10**8}"
     objects = _objects(release, name, plan, attempts, node)
     release.space.kubectl("apply", "--filename", "-", text=json.dumps(objects))
-    release.space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
-    command = ["kubectl", "--namespace", release.space.name, "logs", "--follow", name]
-    made = Traffic()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as logs:
-        reader = threading.Thread(target=_read, args=(logs, made))
-        reader.start()
-        try:
+    try:
+        release.space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        made = Traffic()
+        with _heard(release, name, made):
             until(lambda: len(made.calls) > 10, 60, "the load's first calls")
             yield made
+            made.until = time.time()
+        made.calls = _finished(release, name)
+    finally:
+        release.space.kubectl("delete", f"pod/{name}", f"configmap/{name}", "--wait=true")
+
+
+@contextlib.contextmanager
+def _heard(release: Release, name: str, made: Traffic) -> Iterator[None]:
+    """Calls are added as they end. What follows a log may miss some of it, and end before it does."""
+    command = ["kubectl", "--namespace", release.space.name, "logs", "--follow", name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as logs:
+        reader = threading.Thread(target=lambda: made.calls.extend(map(_call, logs.stdout or ())))
+        reader.start()
+        try:
+            yield
         finally:
-            release.space.kubectl("delete", f"pod/{name}", f"configmap/{name}", "--wait=true")
             logs.terminate()
             reader.join()
 
 
-def _read(logs: subprocess.Popen[str], made: Traffic) -> None:
-    for line in logs.stdout or ():
-        if not line.startswith("{"):
-            raise RuntimeError(f"the load pod says: {line}")
-        made.calls.append(Call(**json.loads(line)))
+def _finished(release: Release, name: str) -> list[Call]:
+    """All its calls, once the last has ended."""
+    release.space.kubectl("exec", name, "--", "python", "-c", "import os; os.kill(1, 15)")
+    succeeded = "--for=jsonpath={.status.phase}=Succeeded"
+    release.space.kubectl("wait", f"pod/{name}", succeeded, "--timeout=60s")
+    return [_call(line) for line in release.space.kubectl("logs", name).splitlines()]
+
+
+def _call(line: str) -> Call:
+    if not line.startswith("{"):
+        raise RuntimeError(f"the load pod says: {line}")
+    return Call(**json.loads(line))
 
 
 def _objects(release: Release, name: str, plan: Plan, attempts: int, node: str) -> Document:

@@ -86,8 +86,18 @@ def test_only_transcripts_has_the_client() -> None:
 
 
 def test_engine_libraries_stay_in_engine_processes() -> None:
-    """Only what runs in a worker imports them: engines, decoding, the segmenter and the weights' loading."""
-    homes = ("stt/engines/", "classification/engines/", "audio/", "weights/", "stt/speech_segments.py")
+    """Only what runs in a worker imports them: engines, decoding, the segmenter and the weights' loading.
+
+    And the client's own encoding, when it is asked for, which no service asks for.
+    """
+    homes = (
+        "stt/engines/",
+        "classification/engines/",
+        "audio/",
+        "weights/",
+        "stt/speech_segments.py",
+        "client/streaming/transcoding.py",
+    )
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {module}"
         for path in _sources()

@@ -40,7 +40,7 @@ async def test_health_is_by_service_name(start_speech: Start) -> None:
 
 async def test_without_a_worker_it_is_not_ready_and_recovers(start_speech: Start) -> None:
     async with start_speech() as service:
-        _, worker = _workers()
+        *_, worker = _workers()
         os.kill(worker, signal.SIGKILL)
         while await _status(service, "") == SERVING:
             await asyncio.sleep(0.001)
@@ -53,14 +53,14 @@ async def test_without_a_worker_it_is_not_ready_and_recovers(start_speech: Start
 async def test_the_decoders_memory_is_bounded(start_speech: Start) -> None:
     """A few bytes can declare gigabytes: ffmpeg's allocations must fail before the machine's do."""
     async with start_speech(decoder_mebibytes=64):
-        decoder, engine = (psutil.Process(pid) for pid in _workers())
+        decoder, _, engine = (psutil.Process(pid) for pid in _workers())
         soft, _ = decoder.rlimit(psutil.RLIMIT_DATA)
         assert 64 * 2**20 < soft < 2**30
         assert engine.rlimit(psutil.RLIMIT_DATA) == psutil.Process().rlimit(psutil.RLIMIT_DATA)
 
 
 def _workers() -> list[int]:
-    """The decoder's process and the engine's, which starts after it."""
+    """The processes of the decoder, the listener and the engine, which starts after the others."""
     workers = [one for one in psutil.Process().children() if "earshot.runtime.worker" in one.cmdline()]
     return [one.pid for one in sorted(workers, key=lambda one: one.create_time())]
 
@@ -191,7 +191,7 @@ async def test_no_process_is_left_when_the_front_is_killed() -> None:
     service = await Process.start()
     await service.events("ready")
     children = psutil.Process(service.process.pid).children(recursive=True)
-    assert len(children) == 2
+    assert len(children) == 3
     service.process.kill()
     await service.process.communicate()
     gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 30)

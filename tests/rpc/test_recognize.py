@@ -224,14 +224,3 @@ async def test_the_model_is_listed_with_what_it_can_do(start_speech: Start) -> N
         assert model.fallback_reason == "the test wants a fake"
         assert _seconds(model.limits.max_audio_duration) == 120
         assert model.limits.max_message_bytes == 64 * 2**20
-
-
-async def test_live_streams_say_that_they_are_not_served(start_speech: Start) -> None:
-    async with start_speech() as service:
-        call = service.speech.StreamingRecognize()
-        await call.write(speech_pb2.StreamingRecognizeRequest())
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call.read()
-        error = from_rpc_error(caught.value)
-        assert isinstance(error, errors.UnimplementedError)
-        assert "Recognize" in error.message

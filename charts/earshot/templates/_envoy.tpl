@@ -6,6 +6,7 @@
   "stt" (include "earshot.host" (dict "root" .root "service" $stt))
   "classification" (include "earshot.host" (dict "root" .root "service" $classification))
   "maxHeapBytes" (mul .root.Values.envoy.maxHeapMebibytes 1048576)
+  "allowedOrigins" .root.Values.envoy.allowedOrigins
   "maxConnections" (int64 .root.Values.envoy.maxConnections)
   "Template" .root.Template
 -}}

@@ -25,9 +25,14 @@ app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component | quote }}
 {{- end }}
 
+{{- /* Whatever the chart and the release are called: by it `earshot cluster` finds what is of a release. */ -}}
+{{- define "earshot.partOf" -}}
+app.kubernetes.io/part-of: "earshot"
+{{- end }}
+
 {{- define "earshot.labels" -}}
 {{ include "earshot.selector" . }}
-app.kubernetes.io/part-of: "earshot"
+{{ include "earshot.partOf" . }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | quote }}
@@ -43,6 +48,10 @@ labels:
 {{- define "earshot.serviceAccountName" -}}
 {{- $account := (index .root.Values .component).serviceAccount -}}
 {{- $account.name | default (ternary (include "earshot.component" .) "default" $account.create) | quote -}}
+{{- end }}
+
+{{- define "earshot.resumeKeys" -}}
+{{- .Values.resumeKeys.secret | default (printf "%s-resume-keys" (include "earshot.fullname" .)) -}}
 {{- end }}
 
 {{- /* (dict "image" VALUES "tag" DEFAULT) */ -}}

@@ -3,6 +3,7 @@
 {{- $values := index .root.Values .component -}}
 labels:
   {{- include "earshot.selector" . | nindent 2 }}
+  {{- include "earshot.partOf" . | nindent 2 }}
   {{- with $values.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -63,6 +63,8 @@ spec:
       volumes:
         - name: "tmp"
           emptyDir: {}
+        - name: "resume-keys"
+          secret: {secretName: {{ include "earshot.resumeKeys" .root | quote }}, defaultMode: 0440}
         {{- include "earshot.service.models" . | nindent 8 }}
 {{- end }}
 
@@ -70,7 +72,7 @@ spec:
 {{- define "earshot.service.env" -}}
 {{- $values := index .root.Values .component -}}
 {{- $settings := deepCopy $values.settings -}}
-{{- $_ := mergeOverwrite $settings (dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "cache" "/models" "engine" $values.engine "model" $values.model) -}}
+{{- $_ := mergeOverwrite $settings (dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "cache" "/models" "resumeKeysFile" "/etc/earshot/resume/keys" "engine" $values.engine "model" $values.model) -}}
 {{- if ($values.gpu | default dict).enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "device" "cuda" "workers" 1) -}}
 {{- end -}}
@@ -110,6 +112,9 @@ spec:
 {{- $source := (index .root.Values .component).modelSource -}}
 - name: "tmp"
   mountPath: "/tmp"
+- name: "resume-keys"
+  mountPath: "/etc/earshot/resume"
+  readOnly: true
 {{- if ne $source.type "image" }}
 - name: "models"
   mountPath: "/models"

@@ -54,14 +54,19 @@ def check_channels(channels: int) -> None:
         raise bad_content("AUDIO_BAD_CHANNEL_COUNT", f"{message}: correct the header")
 
 
+def check_sound(data: memoryview) -> None:
+    """Refuses what by its first bytes is no recording."""
+    if likeness := other_likeness(data):
+        message = f"content looks like {likeness}: send the bytes of the recording itself"
+        raise bad_content("AUDIO_NOT_RECOGNIZED", message)
+
+
 def check_likeness(data: memoryview) -> None:
     """Refuses what by its first bytes is no recording, or a WAV file with an absurd header.
 
     libav would refuse most of it too, but without a word on why.
     """
-    if likeness := other_likeness(data):
-        message = f"content looks like {likeness}: send the bytes of the recording itself"
-        raise bad_content("AUDIO_NOT_RECOGNIZED", message)
+    check_sound(data)
     if (missing := wav_bytes_missing(data)) > _PADDING:
         message = (
             f"the header counts {missing} bytes more than there are: the file is cut short, send all of it"
@@ -74,12 +79,22 @@ def check_likeness(data: memoryview) -> None:
 
 def check_raw(data: memoryview, audio_format: AudioFormat) -> None:
     """Refuses raw samples that start as a file does, or that end within a sample."""
-    encoding, size = audio_format.encoding, audio_format.frame_bytes
+    check_raw_start(data, audio_format)
+    check_raw_size(len(data), audio_format)
+
+
+def check_raw_start(data: memoryview, audio_format: AudioFormat) -> None:
+    """Refuses raw samples that start as a file does."""
     if likeness := sound_likeness(data):
-        message = f"content is {likeness}, not raw {encoding}: use auto_decoding_config"
+        message = f"content is {likeness}, not raw {audio_format.encoding}: use auto_decoding_config"
         raise bad_content("AUDIO_ENCODING_MISMATCH", message)
-    if len(data) % size:
-        message = f"{len(data)} bytes are no whole number of {encoding} samples of {size} bytes, all channels"
+
+
+def check_raw_size(length: int, audio_format: AudioFormat) -> None:
+    """Refuses raw samples, ``length`` bytes in all, that end within a sample."""
+    encoding, size = audio_format.encoding, audio_format.frame_bytes
+    if length % size:
+        message = f"{length} bytes are no whole number of {encoding} samples of {size} bytes, all channels"
         raise bad_content(
             "AUDIO_PARTIAL_SAMPLE", f"{message} counted: the content is cut, or encoded otherwise"
         )

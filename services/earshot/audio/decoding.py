@@ -106,12 +106,12 @@ class _Tally:
 
 def _blocks(source: Source) -> Iterator[Samples]:
     tally, resampler = _Tally(source.size), Resampler()
-    with _translated():
+    with translated():
         for frame in _frames(source, tally):
             for block in resampler.push(frame):
-                yield _rounded(block, source.is_pcm)
+                yield rounded(block, source.is_pcm)
         for block in resampler.flush():
-            yield _rounded(block, source.is_pcm)
+            yield rounded(block, source.is_pcm)
     tally.check()
 
 
@@ -139,7 +139,7 @@ def _packets(source: Source) -> Iterator[Packet[AudioStream]]:
         return
 
 
-def _rounded(block: NDArray[np.float32], is_pcm: bool) -> Samples:
+def rounded(block: NDArray[np.float32], is_pcm: bool) -> Samples:
     """Float to s16. What is no number is the sender's mistake in PCM, and elsewhere damage to silence."""
     if not np.isfinite(block).all():
         if is_pcm:
@@ -151,7 +151,8 @@ def _rounded(block: NDArray[np.float32], is_pcm: bool) -> Samples:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Turns what ffmpeg's libraries raise over bad audio into the error of bad audio."""
     try:
         yield
     except MemoryError as exc:

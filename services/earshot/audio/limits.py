@@ -35,3 +35,32 @@ class AudioLimits:
             f"the audio is longer than {self.max_seconds:g} s, the most in a request: split or stream it"
         )
         raise OutOfRangeError(message, reason="AUDIO_TOO_LONG", field="content")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLimits:
+    """How far the bytes of a stream may expand. How long the stream is matters to nobody."""
+
+    free_seconds: float = 60.0  # at once, however few the bytes are
+    seconds_per_byte: float = 0.05  # beyond the free ones, of the bytes that came last
+
+
+class Allowance:
+    """What the bytes of one stream that have come may still decode to, in seconds.
+
+    Bytes that came long ago count no more, or an hour of them would pay for a bomb.
+    """
+
+    def __init__(self, limits: LiveLimits) -> None:
+        self._limits, self._left = limits, limits.free_seconds
+
+    def add(self, size: int) -> None:
+        """``size`` bytes have come."""
+        self._left = min(self._left, self._limits.free_seconds) + size * self._limits.seconds_per_byte
+
+    def spend(self, seconds: float) -> None:
+        """Counts ``seconds`` of audio; raises :class:`InvalidArgumentError` when they are too many."""
+        self._left -= seconds
+        if self._left < 0:
+            message = "a few bytes decode to minutes of audio: encode it anew, in shorter frames"
+            raise InvalidArgumentError(message, reason="AUDIO_EXPANDS_TOO_MUCH", field="content")

@@ -83,11 +83,16 @@ def opened(data: memoryview, audio_format: AudioFormat, field: str) -> Iterator[
     else:
         check_likeness(data)
     with _container(data, audio_format) as container:
-        stream = _only_sound(container)
-        header = _header(container, stream)
-        if not audio_format.is_raw:
-            check_stated(audio_format, header, f"{field}.explicit_decoding_config")
-        yield Source(container, stream, header, len(data))
+        yield sound_in(container, audio_format, field, len(data))
+
+
+def sound_in(container: InputContainer, audio_format: AudioFormat, field: str, size: int = 0) -> Source:
+    """The sound of an open container of ``size`` bytes, checked as :func:`opened` does."""
+    stream = _only_sound(container)
+    header = _header(container, stream)
+    if not audio_format.is_raw:
+        check_stated(audio_format, header, f"{field}.explicit_decoding_config")
+    return Source(container, stream, header, size)
 
 
 class _Memory:
@@ -115,15 +120,23 @@ def _container(data: memoryview, audio_format: AudioFormat) -> InputContainer:
         demuxer = RAW_DEMUXERS[audio_format.encoding]
         options["sample_rate"] = str(audio_format.sample_rate)
         options["ch_layout"] = f"{audio_format.channels or 1} channels"
+    return open_file(_Memory(data), data, demuxer, options)
+
+
+def open_file(file: object, head: memoryview, demuxer: str | None, options: dict[str, str]) -> InputContainer:
+    """Opens what libav reads from ``file`` by its ``read``, and by ``seek`` and ``tell`` where it has them.
+
+    ``head`` is how it starts, for the error's words; ``demuxer`` None: what libav takes it for.
+    """
     try:
         container: InputContainer = av.open(
-            _Memory(data), "r", format=demuxer, container_options=options, metadata_errors="replace"
+            file, "r", format=demuxer, container_options=options, metadata_errors="replace"
         )
     except MemoryError as exc:
         message = "content declares more than memory can hold: encode the recording anew"
         raise bad_content("AUDIO_TOO_COMPLEX", message) from exc
     except (av.FFmpegError, ValueError, LookupError, RuntimeError) as exc:
-        raise _unreadable(data) from exc
+        raise _unreadable(head) from exc
     return container
 
 

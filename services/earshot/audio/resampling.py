@@ -31,10 +31,12 @@ _RESAMPLER: Final = {"filter_size": "64", "rematrix_maxval": "1"}  # the second:
 class Resampler:
     """Takes frames as they come, gives float32 mono blocks at 16 kHz, full scale -1 to 1.
 
-    A frame unlike the one before it (some streams change in the middle) starts a new filter.
+    A frame unlike the one before it (some streams change in the middle) starts a new filter. ``block``
+    is the number of samples a block, but for the last; 0 gives them as soon as they are known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, block: int = BLOCK) -> None:
+        self._block = block
         self._graph: Graph | None = None
         self._shape: tuple[int, str, str] = (0, "", "")
 
@@ -43,7 +45,7 @@ class Resampler:
         shape = (frame.sample_rate, frame.format.name, frame.layout.name)
         if shape != self._shape:
             yield from self.flush()
-            self._graph, self._shape = _graph(frame), shape
+            self._graph, self._shape = _graph(frame, self._block), shape
         yield from self._through(frame)
 
     def flush(self) -> Iterator[NDArray[np.float32]]:
@@ -63,17 +65,17 @@ class Resampler:
             yield block.to_ndarray()[0]
 
 
-def _graph(frame: AudioFrame) -> Graph:
+def _graph(frame: AudioFrame, block: int) -> Graph:
     check_rate(frame.sample_rate)
     check_channels(frame.layout.nb_channels)
     try:
-        return _configured(frame)
+        return _configured(frame, block)
     except (av.FFmpegError, ValueError) as exc:
         message = f"channels laid out as {frame.layout.name} cannot be mixed to one: send mono or stereo"
         raise bad_content("AUDIO_BAD_CHANNEL_COUNT", message) from exc
 
 
-def _configured(frame: AudioFrame) -> Graph:
+def _configured(frame: AudioFrame, block: int) -> Graph:
     graph = Graph()
     graph.threads = 1
     source = graph.add(
@@ -90,7 +92,8 @@ def _configured(frame: AudioFrame) -> Graph:
     )
     nodes.append(graph.add("abuffersink"))
     graph.link_nodes(*nodes).configure()
-    graph.set_audio_frame_size(BLOCK)
+    if block:
+        graph.set_audio_frame_size(block)
     return graph
 
 

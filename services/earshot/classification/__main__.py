@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from earshot.classification.classifier import Classifier
 from earshot.classification.engines.selection import Selection, select
-from earshot.classification.servicer import ServicerOptions, ZeroShotClassifierServicer
+from earshot.classification.servicer import ServicerOptions, Streams, ZeroShotClassifierServicer
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import SpeechToTextTranscripts
 from earshot.gen.v1 import classification_pb2_grpc
 from earshot.runtime.admission import Admission, AdmissionLimits
+from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
 from earshot.runtime.launch import announce_engine, launch
 from earshot.runtime.messages import TaskSpec
@@ -35,7 +36,8 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics)
     transcripts = SpeechToTextTranscripts(settings.speech_target, settings.max_message_bytes)
     options = ServicerOptions.of(settings, selection.fallback_reason)
-    servicer = ZeroShotClassifierServicer(classifier, transcripts, options)
+    draining = Draining()
+    servicer = ZeroShotClassifierServicer(classifier, transcripts, Streams.of(settings, draining), options)
 
     async def close() -> None:
         await classifier.stop()
@@ -47,6 +49,7 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
         ),
         load=classifier.start,
         close=close,
+        draining=draining,
     )
     await Server(settings, metrics, health).run(service)
 

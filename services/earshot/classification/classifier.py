@@ -42,6 +42,11 @@ class Classifier:
         """Ends the processes; what is still at work fails with ``UnavailableError``."""
         await self._engines.stop()
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether a worker has nothing to do."""
+        return self._engines.has_idle
+
     async def classify(self, requests: Sequence[ClassificationRequest], deadline: float) -> Scored:
         """Scores texts; the caller holds a permit. ``deadline`` is by ``time.monotonic``.
 

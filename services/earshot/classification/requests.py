@@ -40,9 +40,10 @@ def classify_questions(
     return [Question(one, cut) for one in labels.label_sets(own, _unchecked(request.config), limits)]
 
 
-def speech_question(config: _Config, model: ModelInfo, limits: labels.LabelLimits) -> Question:
-    """The question of a request about speech. Raises ``InvalidArgumentError``."""
-    field = "classification_config"
+def speech_question(
+    config: _Config, model: ModelInfo, limits: labels.LabelLimits, field: str = "classification_config"
+) -> Question:
+    """The question of a request about speech; ``field`` is the path. Raises ``InvalidArgumentError``."""
     _check_model(config, model, field)
     cut = labels.cut_of(_unchecked(config), field)
     return Question(labels.label_set(_unchecked(config), limits, field), cut)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import grpc
 
 from earshot import errors
-from earshot.classification import requests, responses
+from earshot.classification import requests, responses, streaming
 from earshot.classification.classifier import Classifier, Scored
 from earshot.classification.labels import LabelLimits
+from earshot.classification.position import TOKEN_FIELD
 from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
@@ -24,6 +28,8 @@ from earshot.rpc.limits import LONG_CLIP, check_message
 from earshot.rpc.wire import duration
 from earshot.runtime import calls
 from earshot.runtime.calls import Stage
+from earshot.runtime.draining import Draining, gone
+from earshot.runtime.seals import KeyRing, Seals
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 _NOT_SCORED: Final = Scored([], 0.0, 0.0)
@@ -51,11 +57,39 @@ class ServicerOptions:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What streams are to the replica. Times in seconds."""
+
+    draining: Draining
+    seals: Seals
+    share: float  # of a worker
+    idle: float  # without the config
+    connection: float  # the longest
+    leave: float  # between being told to go and being closed
+
+    @classmethod
+    def of(cls, settings: ClassificationSettings, draining: Draining) -> Streams:
+        """The part of the settings that concerns streams."""
+        keys = KeyRing(settings.resume_keys_file)
+        return cls(
+            draining=draining,
+            seals=Seals(keys, "StreamingClassifySpeech", settings.resume_token_seconds, TOKEN_FIELD),
+            share=settings.stream_share,
+            idle=settings.stream_idle_seconds,
+            connection=settings.max_stream_seconds,
+            leave=settings.drain_seconds,
+        )
+
+
 class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServicer):
     """Answers ``earshot.v1.ZeroShotClassifier``; errors are translated by the interceptor."""
 
-    def __init__(self, classifier: Classifier, transcripts: Transcripts, options: ServicerOptions) -> None:
-        self._classifier, self._transcripts, self._options = classifier, transcripts, options
+    def __init__(
+        self, classifier: Classifier, transcripts: Transcripts, streams: Streams, options: ServicerOptions
+    ) -> None:
+        self._classifier, self._transcripts = classifier, transcripts
+        self._streams, self._options = streams, options
 
     async def Classify(  # noqa: N802 - the method's name in the proto
         self, request: classification_pb2.ClassifyRequest, context: _Context
@@ -108,9 +142,36 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         request_iterator: AsyncIterator[classification_pb2.StreamingClassifySpeechRequest],
         context: _Context,
     ) -> AsyncIterator[classification_pb2.StreamingClassifySpeechResponse]:
-        """Live audio: not served by this version."""
-        raise errors.UnimplementedError("live streams are not served by this version; use ClassifySpeech")
-        yield  # makes this a generator, as gRPC wants it
+        """Live or long audio against labels, as it comes."""
+        model = self._model()
+        config = await self._first(request_iterator)
+        session = streaming.Session(self._scoring(model), config)
+        if self._streams.draining.is_on:
+            raise gone()
+        with self._classifier.admission.permit(0, self._streams.share):
+            async with contextlib.aclosing(session.replies(request_iterator)) as replies:
+                async for reply in replies:
+                    yield reply
+
+    async def _first(self, messages: streaming.Requests) -> classification_pb2.StreamingClassifySpeechConfig:
+        try:
+            async with asyncio.timeout(self._streams.idle):
+                return await streaming.first(messages)
+        except TimeoutError:
+            raise errors.DeadlineExceededError("no config came", reason="STREAM_IDLE") from None
+
+    def _scoring(self, model: ModelInfo) -> streaming.Scoring:
+        return streaming.Scoring(
+            classifier=self._classifier,
+            transcripts=self._transcripts,
+            draining=self._streams.draining,
+            seals=self._streams.seals,
+            ask=lambda config, field: requests.speech_question(config, model, self._options.limits, field),
+            describe=partial(self._metadata, model),
+            request_seconds=self._options.max_request_seconds,
+            connection=self._streams.connection,
+            leave=self._streams.leave,
+        )
 
     async def ListModels(  # noqa: N802 - the method's name in the proto
         self, request: classification_pb2.ZeroShotClassifierListModelsRequest, context: _Context

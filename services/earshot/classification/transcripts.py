@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 from typing import Final, Protocol
 
 from earshot import errors
@@ -14,7 +15,11 @@ from earshot.runtime.labels import CLIENT_HEADER
 from earshot.runtime.logs import REQUEST_ID
 
 _MODELS_SECONDS: Final = 2.0  # how long ListModels waits for the other service
-_THEIR_FIELD, _OUR_FIELD = "config", "recognition_config"  # the same message, in two requests
+# The same message, in two requests: their path, ours.
+_PATHS: Final = (
+    ("streaming_config.config", "streaming_config.recognition_config"),
+    ("config", "recognition_config"),
+)
 
 
 class Transcripts(Protocol):
@@ -24,6 +29,12 @@ class Transcripts(Protocol):
         self, config: audio_pb2.RecognitionConfig, content: bytes, deadline: float
     ) -> speech_pb2.RecognizeResponse:
         """Writes down a clip. ``deadline`` is by ``time.monotonic``. Raises the service's own errors."""
+        ...
+
+    def stream(
+        self, requests: AsyncIterable[speech_pb2.StreamingRecognizeRequest]
+    ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
+        """Writes down live audio as it comes. Raises the service's own errors."""
         ...
 
     async def models(self) -> Sequence[models_pb2.Model]:
@@ -57,6 +68,21 @@ class SpeechToTextTranscripts:
             exc.field = _renamed(exc.field)
             raise
 
+    async def stream(
+        self, requests: AsyncIterable[speech_pb2.StreamingRecognizeRequest]
+    ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
+        """See :class:`Transcripts`."""
+        metadata = {"x-request-id": REQUEST_ID.get()}
+        try:
+            async with contextlib.aclosing(
+                self._client.send_streaming_recognize(requests, metadata=metadata)
+            ) as heard:
+                async for one in heard:
+                    yield one
+        except errors.EarshotError as exc:
+            exc.field = _renamed(exc.field)
+            raise
+
     async def models(self) -> Sequence[models_pb2.Model]:
         """See :class:`Transcripts`."""
         try:
@@ -84,6 +110,7 @@ def _positive(seconds: float) -> float:
 
 def _renamed(field: str) -> str:
     """The caller's name for a field that the speech-to-text service complains of."""
-    if field == _THEIR_FIELD or field.startswith(f"{_THEIR_FIELD}."):
-        return _OUR_FIELD + field.removeprefix(_THEIR_FIELD)
+    for theirs, ours in _PATHS:
+        if field == theirs or field.startswith(f"{theirs}."):
+            return ours + field.removeprefix(theirs)
     return field

@@ -11,6 +11,8 @@ library, ``earshot.cli.*``), and the rest in the function that needs it. It rais
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
@@ -32,6 +34,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "scale": "local",
     "down": "local",
     "transcribe": "",
+    "stream": "codecs",
+    "listen": "mic",
     "classify": "",
     "classify-speech": "",
     "models": "stt",
@@ -93,6 +97,10 @@ def main() -> None:
     """What the ``earshot`` script calls."""
     # The gRPC library's own notes would come between the lines that are for the reader.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    if os.getpid() == 1:
+        # The first process of a container is deaf to a signal that it does not handle: an init container
+        # that downloads would hold up the end of its pod.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     app(prog_name="earshot")
 
 

@@ -97,8 +97,13 @@ def labels(separated: str, single: Iterable[str] | None, file: Iterable[str] | N
 
     Raises typer.BadParameter where there is none.
     """
-    given = [*separated.split(","), *(single or ()), *(file or ())]
-    found = [label.strip() for label in given if label.strip()]
+    found = some_labels(separated, single, file)
     if not found:
         raise typer.BadParameter("give the labels to choose from: --labels a,b,c", param_hint="--labels")
     return found
+
+
+def some_labels(separated: str, single: Iterable[str] | None, file: Iterable[str] | None) -> list[str]:
+    """The same, where there need not be any."""
+    given = [*separated.split(","), *(single or ()), *(file or ())]
+    return [label.strip() for label in given if label.strip()]

@@ -125,3 +125,52 @@ Threshold: TypeAlias = Annotated[
         min=0, max=1, show_default=False, help="Only labels that score this much.", rich_help_panel=_LABELS
     ),
 ]
+
+_STREAM = "The stream"
+
+AudioInput: TypeAlias = Annotated[
+    str, typer.Argument(metavar="FILE", help="An audio file, or - for standard input.")
+]
+SpeechModel: TypeAlias = Annotated[
+    str, typer.Option("--model", show_default=False, help="Model that hears words.")
+]
+LabelModel: TypeAlias = Annotated[
+    str, typer.Option(show_default=False, help="Model that scores labels.", rich_help_panel=_LABELS)
+]
+Interim: TypeAlias = Annotated[
+    bool, typer.Option("--interim/--no-interim", help="Show words before they are final.")
+]
+JsonLines: TypeAlias = Annotated[bool, typer.Option("--json", help="Print each event as a line of JSON.")]
+Events: TypeAlias = Annotated[
+    bool, typer.Option("--events", help="Tell when speech starts and ends.", rich_help_panel=_STREAM)
+]
+Codec: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        show_default=False,
+        help="Send as opus, opus:24k (bit/s) or flac; default: as it is.",
+        rich_help_panel=_STREAM,
+    ),
+]
+EndSilence: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        show_default=False,
+        help="Seconds of silence that end a stretch; default: the service's own.",
+        rich_help_panel=_STREAM,
+    ),
+]
+MaxSegment: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        show_default=False,
+        help="Seconds of the longest stretch; default: the service's own.",
+        rich_help_panel=_STREAM,
+    ),
+]
+GiveUpAfter: TypeAlias = Annotated[
+    float,
+    typer.Option(min=0.001, help="Seconds of trouble without any progress.", rich_help_panel=_SERVICE),
+]

@@ -8,7 +8,13 @@ All that goes wrong is an :class:`EarshotError`; the tree is in :mod:`earshot.er
 """
 
 from earshot.client.aio import AsyncClient
-from earshot.client.options import ClassifyOptions, ClassifySpeechOptions, Encoding, RecognizeOptions
+from earshot.client.options import (
+    ClassifyOptions,
+    ClassifySpeechOptions,
+    Encoding,
+    RecognizeOptions,
+    StreamOptions,
+)
 from earshot.client.requests import Text
 from earshot.client.results import (
     Classification,
@@ -25,6 +31,22 @@ from earshot.client.results import (
 )
 from earshot.client.retry import RetryPolicy
 from earshot.client.sources import AsyncSource, Source
+from earshot.client.streaming.blocking import Stream
+from earshot.client.streaming.events import (
+    Event,
+    Final,
+    Interim,
+    Labels,
+    Reconnecting,
+    Resumed,
+    SpeechEnded,
+    SpeechStarted,
+    StreamResult,
+    Summary,
+)
+from earshot.client.streaming.limit import UncommittedLimitError
+from earshot.client.streaming.microphone import Microphone
+from earshot.client.streaming.stream import AsyncStream
 from earshot.client.sync import Client
 from earshot.errors import (
     CancelledError,
@@ -46,6 +68,7 @@ from earshot.errors import (
 __all__ = [
     "AsyncClient",
     "AsyncSource",
+    "AsyncStream",
     "CancelledError",
     "Classification",
     "Classifications",
@@ -55,12 +78,17 @@ __all__ = [
     "DeadlineExceededError",
     "EarshotError",
     "Encoding",
+    "Event",
     "FailedPreconditionError",
+    "Final",
+    "Interim",
     "InternalError",
     "InvalidArgumentError",
     "LabelScore",
+    "Labels",
     "Latency",
     "Limits",
+    "Microphone",
     "Model",
     "Models",
     "NotFoundError",
@@ -69,14 +97,23 @@ __all__ = [
     "QuotaExceededError",
     "Recognition",
     "RecognizeOptions",
+    "Reconnecting",
     "ResourceExhaustedError",
+    "Resumed",
     "RetryPolicy",
     "Segment",
     "Source",
     "SpeechClassification",
+    "SpeechEnded",
+    "SpeechStarted",
+    "Stream",
+    "StreamOptions",
+    "StreamResult",
+    "Summary",
     "Text",
     "UnauthenticatedError",
     "UnavailableError",
+    "UncommittedLimitError",
     "UnimplementedError",
     "Word",
 ]

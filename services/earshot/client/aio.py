@@ -5,18 +5,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from functools import cached_property, partial
 from types import TracebackType
-from typing import Self, TypeVar, Unpack, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 
 import grpc
 from google.protobuf.message import Message
 
 from earshot import errors
+from earshot.client import duplex, requests, responses, results, sources
 from earshot.client import options as known
-from earshot.client import requests, responses, results, sources
-from earshot.client.connection import Connection
+from earshot.client.connection import REQUEST_ID, Connection
+from earshot.client.streaming.stream import AsyncStream
 from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -97,6 +98,32 @@ class AsyncClient(Connection):
         request = speech_pb2.SpeechToTextListModelsRequest()
         return await self._call(self._speech.ListModels, request, timeout, metadata)
 
+    def send_streaming_recognize(
+        self,
+        requests: AsyncIterable[speech_pb2.StreamingRecognizeRequest],
+        *,
+        timeout: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
+        """One ``StreamingRecognize`` call by its messages, never tried again.
+
+        ``timeout`` is in seconds; None: as long as it takes. Flow control reaches both ends: the next
+        request is asked for when the last has left. Wrap it in ``contextlib.aclosing`` where it may be
+        left early: that cancels the call.
+        """
+        headers = self._headers(metadata)
+        begin = partial(self._speech.StreamingRecognize, timeout=timeout, metadata=tuple(headers.items()))
+        return duplex.exchange(begin, requests, headers[REQUEST_ID])
+
+    def stream(self, source: sources.AsyncSource, **options: Unpack[known.StreamOptions]) -> AsyncStream:
+        """Writes down live or long audio as it comes, and scores it where ``labels`` are given.
+
+        A file whose header is PCM's, and all raw samples, go as raw samples; other files as they are,
+        unless ``codec`` is given. A connection that breaks is made again, and nothing is lost: see
+        :class:`AsyncStream`.
+        """
+        return AsyncStream(self._begin_stream, source, self._retry, options)
+
     async def close(self) -> None:
         """Closes the connection; calls that are under way end with CancelledError."""
         self._closed = True
@@ -126,6 +153,11 @@ class AsyncClient(Connection):
     def _text(self) -> classification_pb2_grpc.ZeroShotClassifierAsyncStub:
         return classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
 
+    def _begin_stream(self, scores: bool) -> tuple[Any, str]:
+        headers = self._headers(None)
+        method = self._text.StreamingClassifySpeech if scores else self._speech.StreamingRecognize
+        return method(metadata=tuple(headers.items())), headers[REQUEST_ID]
+
     async def _load(self, source: sources.AsyncSource, options: known.AudioOptions) -> sources.Audio:
         if isinstance(source, AsyncIterable):
             return await sources.load_async(source, options, self._max_message_bytes)
@@ -142,12 +174,15 @@ class AsyncClient(Connection):
         attempts, headers = self._begin(request, timeout, metadata)
         while True:
             try:
-                return await method(request, timeout=attempts.time_left(), metadata=headers)
+                response = await method(request, timeout=attempts.time_left(), metadata=headers)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
             except asyncio.CancelledError as cancelled:
                 self._check_open(cancelled)
                 raise
+            else:
+                self._answered = True
+                return response
             await asyncio.sleep(pause)
 
     def _check_open(self, cancelled: asyncio.CancelledError) -> None:

@@ -46,6 +46,7 @@ class Connection:
         self._metadata = _lower(metadata)
         self._max_message_bytes = max_message_bytes
         self._closed = False
+        self._answered = False  # a call, ever
         self._open()
 
     def _open(self) -> None:
@@ -56,14 +57,16 @@ class Connection:
             ("grpc.primary_user_agent", f"earshot/{__version__}"),
             ("grpc.max_send_message_length", self._max_message_bytes),
             ("grpc.max_receive_message_length", self._max_message_bytes),
-            # A path that has died without a word is noticed while a call waits on it.
-            ("grpc.keepalive_time_ms", 30_000),
-            ("grpc.keepalive_timeout_ms", 10_000),
+            # A path that has died without a word is noticed while a call waits on it: after 3 s where
+            # something was sent and not acknowledged, else by a ping.
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", 3_000),
             ("grpc.keepalive_permit_without_calls", 0),
             # The library's own back-off between connections, 1 s growing to 120 s, would
-            # outlast our retries.
+            # outlast our retries. The least is also how long an attempt may take: where one address
+            # stands for several machines, the next one may reach one that lives.
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 1_000),
+            ("grpc.min_reconnect_backoff_ms", 500),
             ("grpc.max_reconnect_backoff_ms", 5_000),
             # Retries are counted in one place, ``earshot.client.retry``.
             ("grpc.enable_retries", 0),
@@ -76,12 +79,17 @@ class Connection:
         self, request: Message, timeout: float | None, metadata: Mapping[str, str] | None
     ) -> tuple[Attempts, tuple[tuple[str, str], ...]]:
         """The frame of one call: its attempts, and the metadata that goes with each of them."""
+        headers = self._headers(metadata)
+        self._check_size(request)
+        seconds = self._timeout if timeout is None else timeout
+        attempts = Attempts(self._retry, seconds, headers[REQUEST_ID], known=self._answered)
+        return attempts, tuple(headers.items())
+
+    def _headers(self, metadata: Mapping[str, str] | None) -> dict[str, str]:
+        """What goes with a call beside its messages; raises FailedPreconditionError once closed."""
         if self._closed:
             raise errors.FailedPreconditionError("this client is closed: make a new one")
-        self._check_size(request)
-        headers = {REQUEST_ID: str(uuid.uuid4())} | self._metadata | _lower(metadata)
-        seconds = self._timeout if timeout is None else timeout
-        return Attempts(self._retry, seconds, headers[REQUEST_ID]), tuple(headers.items())
+        return {REQUEST_ID: str(uuid.uuid4())} | self._metadata | _lower(metadata)
 
     def _check_size(self, request: Message) -> None:
         size = request.ByteSize()

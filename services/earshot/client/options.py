@@ -72,6 +72,24 @@ class ClassifySpeechOptions(AudioOptions, LabelOptions, CallOptions, total=False
     speech_model: str  # hears the words; empty: the default
 
 
+class StreamOptions(AudioOptions, LabelOptions, total=False):
+    """The keyword arguments of ``stream``."""
+
+    model: str  # hears the words; empty: the default
+    label_model: str  # scores the labels; empty: the default
+    labels: Sequence[str]  # score what is heard against these; empty: words alone
+    interim_results: bool  # give what may be said before it is final; default: True
+    speech_events: bool  # tell when speech starts and ends
+    end_silence: float | None  # seconds of silence that end a stretch; None: the service's own
+    max_segment: float | None  # seconds of the longest stretch; None: the service's own
+    pre_roll: float | None  # seconds kept from before speech; None: the service's own
+    post_roll: float | None  # seconds kept from after speech; None: the service's own
+    codec: str | None  # "opus", "opus:24k" or "flac": encode on the way out; None: as it is
+    realtime: bool  # send a recording as fast as it was spoken
+    max_uncommitted_bytes: int  # of audio kept because it is not final yet; default: 64 MiB
+    give_up_after: float  # seconds of trouble without any progress; default: 60
+
+
 def check(options: Mapping[str, object], known: type) -> None:
     """Raises TypeError for a keyword that is none of the TypedDict's, as a plain signature would."""
     unknown = sorted(options.keys() - known.__annotations__.keys())

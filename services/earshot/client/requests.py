@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from earshot.client.options import AudioOptions, ClassifySpeechOptions, LabelOptions, RecognizeOptions
-    from earshot.client.sources import Audio
+    from earshot.client.sources import Audio, Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ Texts: TypeAlias = Sequence[str | Text]
 
 def recognize(audio: Audio, options: RecognizeOptions) -> speech_pb2.RecognizeRequest:
     """The request to write down ``audio``."""
-    config = _recognition(audio, options, options.get("model", ""))
+    config = recognition_config(audio, options, options.get("model", ""))
     return speech_pb2.RecognizeRequest(config=config, content=audio.content)
 
 
@@ -38,7 +38,7 @@ def classify(
 ) -> classification_pb2.ClassifyRequest:
     """The request to score each text; one alone makes one input."""
     inputs = [_input(text) for text in ([texts] if isinstance(texts, str) else texts)]
-    return classification_pb2.ClassifyRequest(inputs=inputs, config=_classification(labels, options))
+    return classification_pb2.ClassifyRequest(inputs=inputs, config=classification_config(labels, options))
 
 
 def classify_speech(
@@ -46,13 +46,16 @@ def classify_speech(
 ) -> classification_pb2.ClassifySpeechRequest:
     """The request to write down ``audio`` and score what was said."""
     return classification_pb2.ClassifySpeechRequest(
-        recognition_config=_recognition(audio, options, options.get("speech_model", "")),
-        classification_config=_classification(labels, options),
+        recognition_config=recognition_config(audio, options, options.get("speech_model", "")),
+        classification_config=classification_config(labels, options),
         content=audio.content,
     )
 
 
-def _recognition(audio: Audio, options: AudioOptions, model: str) -> audio_pb2.RecognitionConfig:
+def recognition_config(
+    audio: Audio | Format, options: AudioOptions, model: str
+) -> audio_pb2.RecognitionConfig:
+    """What the audio is, and what is wanted of it."""
     config = audio_pb2.RecognitionConfig(model=model, language_code=options.get("language", ""))
     _set_decoding(config, audio)
     config.features.enable_word_time_offsets = options.get("word_offsets", False)
@@ -63,7 +66,7 @@ def _recognition(audio: Audio, options: AudioOptions, model: str) -> audio_pb2.R
     return config
 
 
-def _set_decoding(config: audio_pb2.RecognitionConfig, audio: Audio) -> None:
+def _set_decoding(config: audio_pb2.RecognitionConfig, audio: Audio | Format) -> None:
     if audio.encoding is None:
         config.auto_decoding_config.SetInParent()
         return
@@ -73,7 +76,10 @@ def _set_decoding(config: audio_pb2.RecognitionConfig, audio: Audio) -> None:
     explicit.audio_channel_count = audio.channels
 
 
-def _classification(labels: Sequence[str], options: LabelOptions) -> classification_pb2.ClassificationConfig:
+def classification_config(
+    labels: Sequence[str], options: LabelOptions
+) -> classification_pb2.ClassificationConfig:
+    """What to score against, and how."""
     return classification_pb2.ClassificationConfig(
         model=options.get("model", ""),
         candidate_labels=_several(labels, "labels"),

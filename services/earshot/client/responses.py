@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
 
 
-class _Answered(TypedDict):
+class Answered(TypedDict):
+    """The fields of an Answer."""
+
     model: str
     engine: str
     fallback_reason: str
@@ -47,11 +49,11 @@ def classified(
 
 
 def _classifications(response: classification_pb2.ClassifyResponse) -> Classifications:
-    answered = _answered(response.metadata)
+    who = answered(response.metadata)
     return Classifications(
-        results=tuple(_classification(result, answered) for result in response.results),
+        results=tuple(classification(result, who) for result in response.results),
         billed_characters=response.metadata.billed_characters,
-        **answered,
+        **who,
     )
 
 
@@ -60,7 +62,7 @@ def speech_classification(response: classification_pb2.ClassifySpeechResponse) -
     return SpeechClassification(
         text=response.transcript,
         recognition=_recognition(response.results, response.recognition_metadata),
-        classification=_classification(response.classification, _answered(response.classification_metadata)),
+        classification=classification(response.classification, answered(response.classification_metadata)),
     )
 
 
@@ -79,19 +81,20 @@ def _recognition(
     results: Iterable[audio_pb2.SpeechRecognitionResult], metadata: audio_pb2.RecognitionMetadata
 ) -> Recognition:
     return Recognition(
-        segments=tuple(_segment(result) for result in results if result.alternatives),
-        audio_duration=_seconds(metadata.audio_duration),
-        billed_duration=_seconds(metadata.billed_duration),
-        **_answered(metadata),
+        segments=tuple(segment(result) for result in results if result.alternatives),
+        audio_duration=seconds(metadata.audio_duration),
+        billed_duration=seconds(metadata.billed_duration),
+        **answered(metadata),
     )
 
 
-def _segment(result: audio_pb2.SpeechRecognitionResult) -> Segment:
+def segment(result: audio_pb2.SpeechRecognitionResult) -> Segment:
+    """A stretch of speech by its likeliest reading; there is one."""
     likeliest = result.alternatives[0]
     return Segment(
         text=likeliest.transcript,
-        start=_seconds(result.result_start_offset),
-        end=_seconds(result.result_end_offset),
+        start=seconds(result.result_start_offset),
+        end=seconds(result.result_end_offset),
         confidence=likeliest.confidence if likeliest.HasField("confidence") else None,
         words=tuple(_word(word) for word in likeliest.words),
         language=result.language_code,
@@ -100,18 +103,20 @@ def _segment(result: audio_pb2.SpeechRecognitionResult) -> Segment:
 
 def _word(word: audio_pb2.WordInfo) -> Word:
     confidence = word.confidence if word.HasField("confidence") else None
-    return Word(word.word, _seconds(word.start_offset), _seconds(word.end_offset), confidence)
+    return Word(word.word, seconds(word.start_offset), seconds(word.end_offset), confidence)
 
 
-def _classification(result: classification_pb2.ClassificationResult, answered: _Answered) -> Classification:
+def classification(result: classification_pb2.ClassificationResult, who: Answered) -> Classification:
+    """The scores of one text, and who gave them."""
     labels = tuple(LabelScore(label.label, label.score) for label in result.labels)
-    return Classification(labels=labels, none_of_these=result.none_of_these, **answered)
+    return Classification(labels=labels, none_of_these=result.none_of_these, **who)
 
 
-def _answered(
+def answered(
     metadata: audio_pb2.RecognitionMetadata | classification_pb2.ClassificationMetadata,
-) -> _Answered:
-    return _Answered(
+) -> Answered:
+    """Who answered, and where the time went."""
+    return Answered(
         model=metadata.selection.model,
         engine=metadata.selection.engine,
         fallback_reason=metadata.selection.fallback_reason,
@@ -121,7 +126,7 @@ def _answered(
 
 
 def _latency(breakdown: audio_pb2.LatencyBreakdown) -> Latency:
-    return Latency(**{stage.name: _seconds(time) for stage, time in breakdown.ListFields()})
+    return Latency(**{stage.name: seconds(time) for stage, time in breakdown.ListFields()})
 
 
 def _model(model: models_pb2.Model) -> Model:
@@ -148,7 +153,7 @@ def _features(features: Sequence[int]) -> tuple[str, ...]:
 
 def _limits(limits: models_pb2.RequestLimits) -> Limits:
     return Limits(
-        max_audio_duration=_seconds(limits.max_audio_duration),
+        max_audio_duration=seconds(limits.max_audio_duration),
         max_message_bytes=limits.max_message_bytes,
         max_texts=limits.max_texts,
         max_text_characters=limits.max_text_characters,
@@ -157,5 +162,6 @@ def _limits(limits: models_pb2.RequestLimits) -> Limits:
     )
 
 
-def _seconds(duration: Duration) -> float:
+def seconds(duration: Duration) -> float:
+    """The duration in seconds."""
     return duration.ToNanoseconds() / 1e9

@@ -32,6 +32,9 @@ class RetryPolicy:
     initial: float = 0.1  # seconds; upper bound of the first wait
     maximum: float = 5.0  # seconds; upper bound of any wait that the server did not ask for
     multiplier: float = 2.0  # of the bound, from one wait to the next
+    # Seconds for which a service that has answered before is tried again, however often: an address behind
+    # which a machine has died leads there for some more attempts.
+    patience: float = 10.0
 
     def __post_init__(self) -> None:
         if self.max_attempts < 1:
@@ -39,6 +42,10 @@ class RetryPolicy:
         if not (0 <= self.initial <= self.maximum < math.inf and 1 <= self.multiplier < math.inf):
             raise errors.InvalidArgumentError(
                 "the waits must be 0 <= initial <= maximum, and the multiplier 1 or more", field="retry"
+            )
+        if not 0 <= self.patience < math.inf:
+            raise errors.InvalidArgumentError(
+                "the patience must be 0 seconds or more", field="retry.patience"
             )
 
     def bound(self, attempt: int) -> float:
@@ -55,8 +62,13 @@ class Attempts:
         timeout: float,
         request_id: str,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        known: bool = False,
     ) -> None:
-        """``timeout`` is in seconds from now, for all attempts together."""
+        """``timeout`` is in seconds from now, for all attempts together.
+
+        ``known``: the service has answered this client before.
+        """
         if not 0 < timeout < math.inf:
             raise errors.InvalidArgumentError(
                 f"the timeout must be a number of seconds above 0, not {timeout}", field="timeout"
@@ -67,6 +79,8 @@ class Attempts:
         self._timeout = timeout
         self._deadline = clock() + timeout
         self._failed = 0
+        self._known = known
+        self._failing_since = math.inf
 
     def time_left(self) -> float:
         """Seconds for the next attempt; raises DeadlineExceededError where there are none."""
@@ -78,14 +92,21 @@ class Attempts:
     def pause_after(self, failure: grpc.RpcError) -> float:
         """Seconds to wait before the next attempt; raises the failure, translated, where there is none."""
         self._failed += 1
+        self._failing_since = min(self._failing_since, self._clock())
         error = self._worded(status.from_rpc_error(failure))
-        least = _least_pause(error)
-        if least is None or self._failed >= self._policy.max_attempts:
+        least = least_pause(error)
+        if least is None or self._is_enough(error):
             self._give_up(error, failure)
         pause = least + random.uniform(0, self._policy.bound(self._failed))  # noqa: S311 - no secret
         if self._clock() + pause >= self._deadline:
             self._give_up(error, failure)
         return pause
+
+    def _is_enough(self, error: errors.EarshotError) -> bool:
+        if self._failed < self._policy.max_attempts:
+            return False
+        lost = self._known and self._policy.max_attempts > 1 and isinstance(error, errors.UnavailableError)
+        return not lost or self._clock() - self._failing_since >= self._policy.patience
 
     def _worded(self, error: errors.EarshotError) -> errors.EarshotError:
         """The libraries and proxies on the way have words of their own for our deadline.
@@ -106,7 +127,7 @@ class Attempts:
         raise error from cause
 
 
-def _least_pause(error: errors.EarshotError) -> float | None:
+def least_pause(error: errors.EarshotError) -> float | None:
     """Seconds that must pass before another attempt; None where none would help."""
     if isinstance(error, errors.UnavailableError):
         return 0.0

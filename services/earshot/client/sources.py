@@ -35,13 +35,27 @@ FIELD: Final = "content"
 
 
 @dataclass(frozen=True, slots=True)
-class Audio:
-    """The bytes to send, and what they are."""
+class Format:
+    """What the bytes are."""
 
-    content: bytes
     encoding: Encoding | None = None  # None: the header says
     sample_rate: int = 0  # hertz; 0: the header says
     channels: int = 0  # 0: 1 for raw samples, else the header says
+
+    @property
+    def is_raw(self) -> bool:
+        """Samples without a header."""
+        return self.encoding is not None and self.encoding.is_raw
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """The bytes to send, and what they are, as in Format."""
+
+    content: bytes
+    encoding: Encoding | None = None
+    sample_rate: int = 0
+    channels: int = 0
 
 
 def load(source: Source, options: AudioOptions, limit: int) -> Audio:
@@ -60,7 +74,7 @@ def load(source: Source, options: AudioOptions, limit: int) -> Audio:
         return _described(_read_file(source, limit), options)
     if isinstance(source, Iterable):
         return _pcm(_join(source, limit), options)
-    raise _wrong_type(source)
+    raise wrong_type(source)
 
 
 async def load_async(source: AsyncIterable[Buffer], options: AudioOptions, limit: int) -> Audio:
@@ -75,11 +89,16 @@ def _read_path(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
             return _read_file(file, limit)
-    except FileNotFoundError as error:
-        raise errors.NotFoundError(f"there is no file {path}", reason="NO_SUCH_FILE", field=FIELD) from error
     except (OSError, ValueError) as error:
-        message = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise errors.InvalidArgumentError(message, reason="UNREADABLE_FILE", field=FIELD) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> errors.EarshotError:
+    """The error of a file that cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return errors.NotFoundError(f"there is no file {path}", reason="NO_SUCH_FILE", field=FIELD)
+    message = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return errors.InvalidArgumentError(message, reason="UNREADABLE_FILE", field=FIELD)
 
 
 def _read_file(file: BinaryReader, limit: int) -> bytes:
@@ -106,6 +125,14 @@ def _join(pieces: Iterable[Any], limit: int) -> bytes:
     return joined.content()
 
 
+def checked(piece: object) -> Buffer:
+    """The piece, where it is bytes; raises InvalidArgumentError where not."""
+    if isinstance(piece, Buffer):
+        return piece
+    message = f"each piece must be bytes, not {type(piece).__name__}"
+    raise errors.InvalidArgumentError(message, reason="NOT_BYTES", field=FIELD)
+
+
 class _Pieces:
     """Bytes as they come, up to a limit: an endless source is refused instead of filling memory."""
 
@@ -114,11 +141,7 @@ class _Pieces:
         self._content = bytearray()
 
     def add(self, piece: object) -> None:
-        if not isinstance(piece, Buffer):
-            raise errors.InvalidArgumentError(
-                f"each piece must be bytes, not {type(piece).__name__}", reason="NOT_BYTES", field=FIELD
-            )
-        self._content += piece
+        self._content += checked(piece)
         if len(self._content) > self._limit:
             raise too_large(len(self._content), self._limit)
 
@@ -132,18 +155,30 @@ def _pcm(content: bytes, options: AudioOptions) -> Audio:
 
 
 def _from_array(array: arrays.Array, options: AudioOptions) -> Audio:
+    content, form = array_samples(array, options)
+    return Audio(content, form.encoding, form.sample_rate, form.channels)
+
+
+def array_samples(array: arrays.Array, options: AudioOptions) -> tuple[bytes, Format]:
+    """The array as raw samples; raises InvalidArgumentError for what it cannot be."""
     if options.get("encoding") not in {None, Encoding.LINEAR16}:
         raise errors.InvalidArgumentError(
             "an array goes as linear16: leave the encoding out",
             field="config.explicit_decoding_config.encoding",
         )
     content, channels = arrays.to_linear16(array, options.get("channels", 0))
-    return _described(content, {**options, "encoding": Encoding.LINEAR16, "channels": channels})
+    return content, stated({**options, "encoding": Encoding.LINEAR16, "channels": channels})
 
 
 def _described(content: bytes, options: AudioOptions) -> Audio:
     if not content:
         raise errors.InvalidArgumentError("the audio is empty", reason="EMPTY_AUDIO", field=FIELD)
+    form = stated(options)
+    return Audio(content, form.encoding, form.sample_rate, form.channels)
+
+
+def stated(options: AudioOptions) -> Format:
+    """The format that the options state; raises InvalidArgumentError where they are at odds."""
     encoding = _encoding(options.get("encoding"))
     rate, channels = options.get("sample_rate", 0), options.get("channels", 0)
     if encoding is None and (rate or channels):
@@ -156,7 +191,7 @@ def _described(content: bytes, options: AudioOptions) -> Audio:
             f"{encoding} samples have no header: state sample_rate, in hertz",
             field="config.explicit_decoding_config.sample_rate_hertz",
         )
-    return Audio(content, encoding, rate, channels)
+    return Format(encoding, rate, channels)
 
 
 def _encoding(value: Encoding | str | None) -> Encoding | None:
@@ -169,7 +204,8 @@ def _encoding(value: Encoding | str | None) -> Encoding | None:
         ) from error
 
 
-def _wrong_type(source: object) -> errors.InvalidArgumentError:
+def wrong_type(source: object) -> errors.InvalidArgumentError:
+    """The error of what is no source of audio."""
     return errors.InvalidArgumentError(
         f"audio cannot be read from {type(source).__name__}: give a path, bytes, a binary file, an iterable "
         "of bytes or a NumPy array",

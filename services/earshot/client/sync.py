@@ -13,7 +13,10 @@ from google.protobuf.message import Message
 from earshot import errors
 from earshot.client import options as known
 from earshot.client import requests, responses, results, sources
+from earshot.client.aio import AsyncClient
 from earshot.client.connection import Connection
+from earshot.client.streaming.blocking import LoopThread, Stream
+from earshot.client.streaming.stream import AsyncStream
 from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -26,6 +29,8 @@ class Client(Connection):
     Every method raises from :mod:`earshot.errors`, and tries again what is worth it (``retry``).
     The keywords that a method takes are those of the TypedDict in its signature.
     """
+
+    _streams: AsyncClient | None = None  # made by the first stream
 
     def recognize(
         self, source: sources.Source, **options: Unpack[known.RecognizeOptions]
@@ -90,11 +95,25 @@ class Client(Connection):
         request = speech_pb2.SpeechToTextListModelsRequest()
         return self._call(self._speech.ListModels, request, timeout, metadata)
 
+    def stream(self, source: sources.AsyncSource, **options: Unpack[known.StreamOptions]) -> Stream:
+        """Writes down live or long audio as it comes, and scores it where ``labels`` are given.
+
+        A file whose header is PCM's, and all raw samples, go as raw samples; other files as they are,
+        unless ``codec`` is given. A connection that breaks is made again, and nothing is lost: see
+        :class:`Stream`.
+        """
+        self._headers(None)
+        return Stream(self._loop, self._loop.run(self._begin_stream(source, options)))
+
     def close(self) -> None:
         """Closes the connection; calls that are under way end with CancelledError."""
         self._closed = True
         self._closing.set()
         self._channel.close()
+        if self._streams is not None:
+            self._loop.run(self._streams.close())
+            self._streams = None
+        self._loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +123,20 @@ class Client(Connection):
     ) -> None:
         self.close()
 
+    async def _begin_stream(self, source: sources.AsyncSource, options: known.StreamOptions) -> AsyncStream:
+        # Its channel belongs to the loop of the thread.
+        self._streams = self._streams or AsyncClient(
+            self.target,
+            timeout=self._timeout,
+            retry=self._retry,
+            credentials=self._credentials,
+            metadata=self._metadata,
+            max_message_bytes=self._max_message_bytes,
+        )
+        return self._streams.stream(source, **options)
+
     def _open(self) -> None:
+        self._loop = LoopThread()
         self._closing = Event()
         if self._credentials is None:
             self._channel = grpc.insecure_channel(self.target, self._channel_options())
@@ -123,8 +155,11 @@ class Client(Connection):
         attempts, headers = self._begin(request, timeout, metadata)
         while True:
             try:
-                return method(request, timeout=attempts.time_left(), metadata=headers)
+                response = method(request, timeout=attempts.time_left(), metadata=headers)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
+            else:
+                self._answered = True
+                return response
             if self._closing.wait(pause):
                 raise errors.CancelledError("the client was closed while it waited to try again")

@@ -12,7 +12,7 @@ from earshot.cluster.components import Component
 from earshot.cluster.connection import TIMEOUT, Cluster, Object
 from earshot.cluster.pods import Pod, pod
 
-_NAME: Final = "app.kubernetes.io/name"
+_PART_OF: Final = "app.kubernetes.io/part-of"  # its name is a value of the chart, this is not
 _INSTANCE: Final = "app.kubernetes.io/instance"
 _COMPONENT: Final = "app.kubernetes.io/component"
 
@@ -70,7 +70,7 @@ class Release:
 
     @property
     def _selector(self) -> str:
-        return f"{_NAME}=earshot,{_INSTANCE}={self.name}"
+        return f"{_PART_OF}=earshot,{_INSTANCE}={self.name}"
 
     def _deployments(self, selector: str) -> list[Object]:
         apps = self.cluster.api(client.AppsV1Api)
@@ -81,7 +81,9 @@ class Release:
         return list(found.items)
 
     def _missing(self) -> str:
-        others = {each.metadata.labels.get(_INSTANCE, "") for each in self._deployments(f"{_NAME}=earshot")}
+        others = {
+            each.metadata.labels.get(_INSTANCE, "") for each in self._deployments(f"{_PART_OF}=earshot")
+        }
         place = f"in namespace {self.namespace!r} of context {self.cluster.context!r}"
         if others:
             names = ", ".join(map(repr, sorted(others)))

@@ -158,9 +158,11 @@ class Stack:
         await self._watch()
 
     def _make_groups(self) -> None:
-        speech = {"EARSHOT_SPEECH_TARGET": self.target}
+        shared = {"EARSHOT_SPEECH_TARGET": self.target}
+        if "EARSHOT_RESUME_KEYS_FILE" not in os.environ:
+            shared["EARSHOT_RESUME_KEYS_FILE"] = str(self._state.resume_keys())
         for fleet in (self._options.stt, self._options.classification):
-            group = Group(fleet.service, fleet.settings() | speech, self._state, self._tell)
+            group = Group(fleet.service, fleet.settings() | shared, self._state, self._tell)
             group.publish()
             self.groups[fleet.service.name] = group
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -72,6 +73,15 @@ class StateFolder:
             finally:
                 self._clean()
                 lock.truncate(0)
+
+    def resume_keys(self) -> Path:
+        """The file with the key of resume tokens, made once: tokens outlive the stack."""
+        file = self.root / "resume-keys"
+        if not file.exists():
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as opened:
+                opened.write(secrets.token_hex(32) + "\n")
+        return file
 
     def holder(self) -> int | None:
         """The process id of the stack that runs here; None where none does."""

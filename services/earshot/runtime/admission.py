@@ -11,6 +11,7 @@ from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.settings import ServiceSettings
 
+_ROUNDING = 1e-6  # of sums of shares
 _SMOOTHING = 0.2  # share of the newest service time in the running mean
 _RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds
 
@@ -38,28 +39,32 @@ class Admission:
 
     def __init__(self, limits: AdmissionLimits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
-        self._inside, self._bytes = 0, 0
+        self._inside, self._bytes = 0.0, 0
         self._mean_seconds = 0.0  # that a request occupies a worker
 
     @contextlib.contextmanager
-    def permit(self, size: int) -> Iterator[None]:
-        """Holds a place for a request of ``size`` bytes. Raises ``ResourceExhaustedError`` when full."""
-        self._check(size)
-        self._count(+1, size)
+    def permit(self, size: int, share: float = 1.0) -> Iterator[None]:
+        """Holds a place for a request of ``size`` bytes. Raises ``ResourceExhaustedError`` when full.
+
+        ``share`` is the part of a worker that it takes: 1 for a call, less for a stream, which is mostly
+        silent or listening.
+        """
+        self._check(size, share)
+        self._count(+share, size)
         try:
             yield
         finally:
-            self._count(-1, -size)
+            self._count(-share, -size)
 
     def observe(self, seconds: float) -> None:
         """A request has occupied a worker for so long: the measure of when to come back."""
         self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
 
-    def _check(self, size: int) -> None:
+    def _check(self, size: int, share: float) -> None:
         limits = self._limits
-        if self._inside >= limits.at_work + limits.waiting:
-            self._refuse("queue_full", f"the replica is full: {self._inside} requests are inside")
-        if self._inside and self._bytes + size > limits.max_bytes:
+        if self._inside + share > limits.at_work + limits.waiting + _ROUNDING:
+            self._refuse("queue_full", f"the replica is full: {self._inside:.10g} requests are inside")
+        if self._bytes and self._bytes + size > limits.max_bytes:
             self._refuse("memory_full", f"the replica is full: {self._bytes} bytes of requests are inside")
 
     def _refuse(self, reason: str, message: str) -> None:
@@ -70,7 +75,7 @@ class Admission:
         """Until about one place is free: the mean time of a request over the workers' number."""
         return min(max(self._mean_seconds / self._limits.at_work, _RETRY_MINIMUM), _RETRY_MAXIMUM)
 
-    def _count(self, requests: int, size: int) -> None:
-        self._inside += requests
+    def _count(self, requests: float, size: int) -> None:
+        self._inside = round(self._inside + requests, 6)  # sums of shares come back to 0
         self._bytes += size
         self._metrics.admitted.set(self._inside)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -28,14 +29,17 @@ _LONGEST: Final = 128  # characters of what callers may have us repeat
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
 UnaryBehaviour = Callable[[Message, Context], Awaitable[Message]]
-StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncIterator[Message]]
+StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncGenerator[Message, None]]
+StreamHandler = Callable[[AsyncIterator[Message], Context], Awaitable[None]]
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of this API's methods; health and reflection pass untouched."""
 
-    def __init__(self, metrics: Metrics, replica: str, clients: Clients) -> None:
+    def __init__(self, metrics: Metrics, replica: str, clients: Clients, patience: float) -> None:
+        """``patience``: seconds that a stream may wait for a caller who does not read."""
         self._metrics, self._replica, self._clients = metrics, replica, clients
+        self._patience = patience
 
     async def intercept_service(
         self,
@@ -55,7 +59,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.unary_unary:
             unary = call.unary(cast("UnaryBehaviour", handler.unary_unary))
             return grpc.unary_unary_rpc_method_handler(cast("Any", unary), **coders)
-        stream = call.stream(cast("StreamBehaviour", handler.stream_stream))
+        stream = call.stream(cast("StreamBehaviour", handler.stream_stream), self._patience)
         return grpc.stream_stream_rpc_method_handler(cast("Any", stream), **coders)
 
     def _call(self, details: grpc.HandlerCallDetails) -> Call:
@@ -94,13 +98,14 @@ class _Wrapped:
 
         return wrapped
 
-    def stream(self, behaviour: StreamBehaviour) -> StreamBehaviour:
-        async def wrapped(requests: AsyncIterator[Message], context: Context) -> AsyncIterator[Message]:
+    def stream(self, behaviour: StreamBehaviour, patience: float) -> StreamHandler:
+        async def wrapped(requests: AsyncIterator[Message], context: Context) -> None:
             call = self._begin(context)
             try:
-                async for response in behaviour(_counted(requests, call), context):
-                    call.sent_bytes += response.ByteSize()
-                    yield response
+                async with contextlib.aclosing(behaviour(_counted(requests, call), context)) as responses:
+                    async for response in responses:
+                        call.sent_bytes += response.ByteSize()
+                        await _write(context, response, patience)
             except BaseException as exc:
                 status = self._fail(context, exc)
             else:
@@ -142,6 +147,17 @@ class _Wrapped:
         self._metrics.in_flight.labels(call.method).dec()
         self._metrics.count(call, now - call.began)
         log_call(call, now - call.began)
+
+
+async def _write(context: Context, response: Message, patience: float) -> None:
+    """Flow control makes this wait for the caller to read; for ever, if one never does."""
+    try:
+        async with asyncio.timeout(patience):
+            await context.write(response)
+    except TimeoutError:
+        raise errors.DeadlineExceededError(
+            f"nothing was read for {patience:g} s: the stream is closed", reason="STREAM_NOT_READ"
+        ) from None
 
 
 async def _counted(requests: AsyncIterator[Message], call: Call) -> AsyncIterator[Message]:

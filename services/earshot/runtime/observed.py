@@ -11,12 +11,16 @@ from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool, PoolEvents, PoolOptions
 
 
-def observed_pool(spec: TaskSpec, options: PoolOptions, metrics: Metrics, health: Health) -> Pool:
-    """A pool that is a component of ``health``: healthy while one worker at least is ready."""
+def observed_pool(
+    spec: TaskSpec, options: PoolOptions, metrics: Metrics, health: Health | None = None
+) -> Pool:
+    """A pool that is a component of ``health``, if given: healthy while one worker at least is ready."""
     running: set[asyncio.Task[None]] = set()
 
     def on_ready(count: int) -> None:
         metrics.workers_ready.labels(options.name).set(count)
+        if health is None:
+            return
         task = asyncio.get_running_loop().create_task(health.set(options.name, count > 0))
         running.add(task)  # the loop itself keeps no hold of a task
         task.add_done_callback(running.discard)

@@ -131,11 +131,26 @@ class Pool:
             async with asyncio.timeout_at(deadline):
                 return await future
         except TimeoutError:
+            _give_back(future)
             raise errors.DeadlineExceededError("the deadline passed before the work was done") from None
+        except asyncio.CancelledError:
+            _give_back(future)
+            raise
         finally:
             # The future holds its error, the error this frame, and the frame's callers the request: a
             # cycle that would keep megabytes until the garbage collector happens to look.
             del future
+
+    def post(self, body: bytes) -> None:
+        """As :meth:`submit`, for who does not care what comes of it."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._queue.put(Pending(WorkItem(body, None), None, future))
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether work that came now would begin at once."""
+        return not self.waiting and self.busy < self.options.workers
 
     async def stop(self) -> None:
         """Ends all workers. Work that is still there fails with ``UnavailableError``."""
@@ -208,21 +223,32 @@ class _CancelWatch:
     def __init__(self, worker: Worker, jobs: list[Pending], patience: float) -> None:
         self._worker, self._jobs, self._patience = worker, jobs, patience
         self._kill: asyncio.TimerHandle | None = None
+        self._closed = False
         for job in jobs:
             job.start()
             job.future.add_done_callback(self._on_done)
 
     def _on_done(self, _: asyncio.Future[Outcome]) -> None:
-        if self._kill is None and all(job.future.done() for job in self._jobs):
+        # A callback that was due when the watch was closed still comes, and the worker has other work now.
+        if not self._closed and self._kill is None and all(job.future.done() for job in self._jobs):
             self._worker.cancel()
             loop = asyncio.get_running_loop()
             self._kill = loop.call_later(self._patience, self._worker.kill, _ABANDONED)
 
     def close(self) -> None:
+        self._closed = True
         for job in self._jobs:
             job.future.remove_done_callback(self._on_done)
         if self._kill:
             self._kill.cancel()
+
+
+def _give_back(future: asyncio.Future[Outcome]) -> None:
+    """Closes what came for a caller in the very step in which it left."""
+    if future.done() and not future.cancelled() and not future.exception():
+        outcome = future.result()
+        if outcome.blob:
+            outcome.blob.close()
 
 
 def _settle(job: Pending, outcome: Result | Fault) -> None:

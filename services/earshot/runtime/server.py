@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from earshot import errors
 from earshot.rpc.limits import HEADROOM_BYTES
+from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
 from earshot.runtime.interceptors import CallInterceptor
 from earshot.runtime.labels import Clients
@@ -33,6 +34,7 @@ class Service:
     register: Callable[[grpc.aio.Server], None]
     load: Callable[[], Awaitable[None]]  # starts what it needs; raises what makes serving impossible
     close: Callable[[], Awaitable[None]]
+    draining: Draining = field(default_factory=Draining)  # set when the replica leaves
 
 
 class Server:
@@ -47,6 +49,7 @@ class Server:
         async with self._listening(service) as server:
             await self._load(service, stopping)
             await stopping.wait()
+            service.draining.start(self._settings.drain_seconds)
             await self._drain(server)
 
     @contextlib.asynccontextmanager
@@ -67,9 +70,10 @@ class Server:
             logger().info("stopped")
 
     def _build(self, service: Service) -> grpc.aio.Server:
-        clients = Clients(self._settings.client_names)
-        interceptor = CallInterceptor(self._metrics, self._settings.replica, clients)
-        server = grpc.aio.server(interceptors=(interceptor,), options=_options(self._settings))
+        settings = self._settings
+        clients = Clients(settings.client_names)
+        interceptor = CallInterceptor(self._metrics, settings.replica, clients, settings.stream_idle_seconds)
+        server = grpc.aio.server(interceptors=(interceptor,), options=_options(settings))
         service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         add_reflection(server)

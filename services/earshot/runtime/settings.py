@@ -58,6 +58,20 @@ class ServiceSettings(BaseSettings):
         3600.0, description="Longest time that one request may take."
     )
 
+    stream_share: float = Field(
+        0.25, gt=0, le=1, description="Part of a worker that a live stream counts as, among requests."
+    )
+    stream_idle_seconds: PositiveSeconds = Field(
+        60.0, description="A stream that nothing comes from for so long is closed, with its resume token."
+    )
+    max_stream_seconds: PositiveSeconds = Field(
+        10_800.0, description="Longest connection of a stream; it then goes on by its resume token."
+    )
+    resume_keys_file: Path | None = Field(
+        None, description="Keys of resume tokens, one a line, the first signs; the same on all replicas."
+    )
+    resume_token_seconds: PositiveSeconds = Field(86_400.0, description="How long a resume token holds.")
+
     drain_seconds: Seconds = Field(
         8.0, description="After SIGTERM: serve on for so long, not ready any more."
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -63,7 +67,17 @@ def _attempt(work: Callable[[Job], tuple[bytes, Blob | None]], job: Job) -> Resu
         body, blob = work(job)
     except errors.EarshotError as exc:
         return Fault(exc, time.perf_counter() - start)
+    except Exception as exc:  # a fault of one job is not that of the others in its batch
+        report(exc)
+        return Fault(from_parts(to_parts(exc)), time.perf_counter() - start)
     return Result(body, time.perf_counter() - start, blob)
+
+
+def report(exc: Exception) -> None:
+    """Where it broke, for the log; not the exception's text, which may hold what a caller sent."""
+    frames = "".join(traceback.format_tb(exc.__traceback__))
+    line = {"event": "worker fault", "pid": os.getpid(), "kind": type(exc).__name__, "frames": frames}
+    sys.stderr.write(json.dumps(line) + "\n")
 
 
 def to_parts(error: BaseException) -> ErrorParts:

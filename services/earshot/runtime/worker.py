@@ -7,13 +7,11 @@ engines, their threads and their forks are alone here.
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from typing import cast
 
@@ -23,7 +21,7 @@ from earshot.runtime import messages
 from earshot.runtime.blobs import Blob
 from earshot.runtime.factories import named
 from earshot.runtime.flags import CancelFlag
-from earshot.runtime.task import Fault, Job, Result, Task, from_parts, to_parts
+from earshot.runtime.task import Fault, Job, Result, Task, from_parts, report, to_parts
 
 _PR_SET_PDEATHSIG = 1
 
@@ -62,7 +60,7 @@ def _make_task(sock: socket.socket) -> Task:
     try:
         task = cast("Task", named(spec.factory)(spec.options))
     except Exception as exc:
-        _report(exc)
+        report(exc)
         messages.send(sock, messages.Refused(to_parts(exc)))
         sys.exit(1)
     messages.send(sock, messages.Ready(task.info))
@@ -74,7 +72,7 @@ def _run(task: Task, batch: messages.Batch, blobs: list[Blob], flag: CancelFlag)
     try:
         return task.run(_jobs(batch, blobs), lambda: flag.is_set(batch.number))
     except Exception as exc:
-        _report(exc)
+        report(exc)
         fault = Fault(from_parts(to_parts(exc)), time.perf_counter() - start)
         return [fault] * len(batch.bodies)
 
@@ -107,13 +105,6 @@ def _to_message(outcome: Result | Fault) -> messages.Success | messages.Failure:
     if isinstance(outcome, Fault):
         return messages.Failure(to_parts(outcome.error), outcome.seconds)
     return messages.Success(outcome.body, outcome.seconds, outcome.blob is not None)
-
-
-def _report(exc: Exception) -> None:
-    """Where it broke, for the log; not the exception's text, which may hold what a caller sent."""
-    frames = "".join(traceback.format_tb(exc.__traceback__))
-    line = {"event": "worker fault", "pid": os.getpid(), "kind": type(exc).__name__, "frames": frames}
-    sys.stderr.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from earshot.gen.v1 import speech_pb2_grpc
 from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.admission import Admission, AdmissionLimits
+from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
 from earshot.runtime.launch import announce_engine, launch
 from earshot.runtime.messages import TaskSpec
@@ -12,13 +15,20 @@ from earshot.runtime.metrics import Metrics
 from earshot.runtime.observed import observed_pool
 from earshot.runtime.pool import Pool, PoolOptions
 from earshot.runtime.reflection import SPEECH_TO_TEXT
+from earshot.runtime.seals import KeyRing, Seals
 from earshot.runtime.server import RUNNING, Server, Service
 from earshot.stt.engines.selection import Selection, select
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings
+from earshot.stt.streaming.listeners import Listeners
+from earshot.stt.streaming.position import TOKEN_FIELD
+from earshot.stt.streaming.service import StreamOptions, Streams
+from earshot.stt.streaming.session import Hearing, SessionLimits
 from earshot.stt.transcriber import Transcriber
 
 _DECODERS, _ENGINES = "decoders", "engines"
+_TOGETHER = 64  # messages that a listener takes at once
+_PURPOSE = "StreamingRecognize"  # of the resume tokens that are sealed here
 
 
 async def serve(settings: SpeechSettings) -> None:
@@ -33,12 +43,31 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     announce_engine(selection.engine, selection.model, selection.fallback_reason)
     decoders = _decoders(settings, metrics, health)
     engines = _engines(settings, selection, metrics, health)
-    transcriber = Transcriber(decoders, engines, Admission(AdmissionLimits.of(settings), metrics), metrics)
-    servicer = SpeechToTextServicer(transcriber, ServicerOptions.of(settings, selection.fallback_reason))
+    listeners = _listeners(settings, metrics)
+    admission = Admission(AdmissionLimits.of(settings), metrics)
+    draining = Draining()
+    transcriber = Transcriber(decoders, engines, admission, metrics)
+    streams = Streams(
+        Hearing(listeners, engines, draining, SessionLimits.of(settings)),
+        admission,
+        Seals(KeyRing(settings.resume_keys_file), _PURPOSE, settings.resume_token_seconds, TOKEN_FIELD),
+        StreamOptions.of(settings),
+    )
+    options = ServicerOptions.of(settings, selection.fallback_reason)
+    servicer = SpeechToTextServicer(transcriber, streams, options)
+
+    async def load() -> None:
+        await asyncio.gather(transcriber.start(), listeners.start())
+
+    async def close() -> None:
+        await listeners.stop()
+        await transcriber.stop()
+
     service = Service(
         register=lambda server: speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server),
-        load=transcriber.start,
-        close=transcriber.stop,
+        load=load,
+        close=close,
+        draining=draining,
     )
     await Server(settings, metrics, health).run(service)
 
@@ -52,6 +81,18 @@ def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Poo
     }
     spec = TaskSpec("earshot.stt.decode_task:make", options)
     return observed_pool(spec, PoolOptions(_DECODERS, workers=settings.decoders), metrics, health)
+
+
+def _listeners(settings: SpeechSettings, metrics: Metrics) -> Listeners:
+    # Not in the replica's health: without one it still serves calls, and a new one is there in a second.
+    options = {
+        "headroom": str(settings.listener_mebibytes * MEBIBYTE),
+        "free_seconds": str(settings.free_audio_seconds),
+        "seconds_per_byte": str(settings.audio_seconds_per_byte),
+    }
+    spec = TaskSpec("earshot.stt.streaming.listen_task:make", options)
+    names = (f"listener-{number}" for number in range(settings.listeners))
+    return Listeners([observed_pool(spec, PoolOptions(name, max_batch=_TOGETHER), metrics) for name in names])
 
 
 def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, health: Health) -> Pool:

@@ -12,21 +12,21 @@ from earshot.stt.types import Feature, ModelInfo, RecognitionOptions
 _Config = audio_pb2.RecognitionConfig
 _Explicit = audio_pb2.ExplicitDecodingConfig
 
-_PREFIX: Final = "config"
+_CONFIG: Final = "config"  # path of the RecognitionConfig in a unary request
 _MAX_HINTS, _MAX_HINT_CHARACTERS = 100, 100
 
 
-def audio_format(config: _Config) -> AudioFormat:
-    """How the clip is encoded. Raises ``InvalidArgumentError``."""
+def audio_format(config: _Config, path: str = _CONFIG) -> AudioFormat:
+    """How the audio is encoded. ``path`` is the config's own. Raises ``InvalidArgumentError``."""
     if config.WhichOneof("decoding") != "explicit_decoding_config":
         return AudioFormat()
     explicit = config.explicit_decoding_config
-    stated = AudioFormat(_encoding(explicit), explicit.sample_rate_hertz, explicit.audio_channel_count)
-    stated.check(_PREFIX)
+    stated = AudioFormat(_encoding(explicit, path), explicit.sample_rate_hertz, explicit.audio_channel_count)
+    stated.check(path)
     return stated
 
 
-def _encoding(explicit: _Explicit) -> Encoding:
+def _encoding(explicit: _Explicit, path: str) -> Encoding:
     try:
         name = _Explicit.AudioEncoding.Name(explicit.encoding)
         return Encoding[name.removeprefix("AUDIO_ENCODING_")]
@@ -35,33 +35,33 @@ def _encoding(explicit: _Explicit) -> Encoding:
         raise errors.InvalidArgumentError(
             f"encoding {explicit.encoding} is none that this service knows; state one of {known}",
             reason="ENCODING_UNKNOWN",
-            field=f"{_PREFIX}.explicit_decoding_config.encoding",
+            field=f"{path}.explicit_decoding_config.encoding",
         ) from None
 
 
-def options(config: _Config, model: ModelInfo) -> RecognitionOptions:
+def options(config: _Config, model: ModelInfo, path: str = _CONFIG) -> RecognitionOptions:
     """What is wanted of ``model``. Raises ``InvalidArgumentError`` for what it cannot do."""
-    _check_model(config, model)
-    _check_features(config, model)
+    _check_model(config, model, path)
+    _check_features(config, model, path)
     return RecognitionOptions(
-        language=_language(config, model),
+        language=_language(config, model, path),
         translate=config.task == _Config.TASK_TRANSLATE,
         word_offsets=config.features.enable_word_time_offsets,
         word_confidence=config.features.enable_word_confidence,
-        phrase_hints=_phrase_hints(config),
+        phrase_hints=_phrase_hints(config, path),
     )
 
 
-def _check_model(config: _Config, model: ModelInfo) -> None:
+def _check_model(config: _Config, model: ModelInfo, path: str) -> None:
     if config.model not in ("", model.name):
         raise errors.InvalidArgumentError(
             f"no model {config.model[:100]!r} is served here; leave it empty or take {model.name!r}",
             reason="MODEL_UNKNOWN",
-            field=f"{_PREFIX}.model",
+            field=f"{path}.model",
         )
 
 
-def _check_features(config: _Config, model: ModelInfo) -> None:
+def _check_features(config: _Config, model: ModelInfo, path: str) -> None:
     features = config.features
     wanted = (
         (features.enable_word_time_offsets, Feature.WORD_TIME_OFFSETS, "features.enable_word_time_offsets"),
@@ -76,17 +76,17 @@ def _check_features(config: _Config, model: ModelInfo) -> None:
             raise errors.InvalidArgumentError(
                 f"model {model.name!r} ({model.engine}) cannot do {field}; leave it unset (see ListModels)",
                 reason="FEATURE_NOT_SUPPORTED",
-                field=f"{_PREFIX}.{field}",
+                field=f"{path}.{field}",
             )
     if config.task not in _Config.Task.values():
         raise errors.InvalidArgumentError(
             f"task {config.task} is none that this service knows",
             reason="TASK_UNKNOWN",
-            field=f"{_PREFIX}.task",
+            field=f"{path}.task",
         )
 
 
-def _language(config: _Config, model: ModelInfo) -> str:
+def _language(config: _Config, model: ModelInfo, path: str) -> str:
     """The model's own code for the language asked for; empty to detect it."""
     asked = config.language_code
     if asked.lower() in ("", "auto"):
@@ -98,7 +98,7 @@ def _language(config: _Config, model: ModelInfo) -> str:
     raise errors.InvalidArgumentError(
         f"model {model.name!r} does not know language {asked[:35]!r}; it knows {_some(model.languages)}",
         reason="LANGUAGE_NOT_SUPPORTED",
-        field=f"{_PREFIX}.language_code",
+        field=f"{path}.language_code",
     )
 
 
@@ -107,12 +107,12 @@ def _some(names: tuple[str, ...], most: int = 12) -> str:
     return ", ".join(names[:most]) + rest
 
 
-def _phrase_hints(config: _Config) -> tuple[str, ...]:
+def _phrase_hints(config: _Config, path: str) -> tuple[str, ...]:
     hints = tuple(config.features.phrase_hints)
     if len(hints) > _MAX_HINTS or any(len(hint) > _MAX_HINT_CHARACTERS for hint in hints):
         raise errors.InvalidArgumentError(
             f"at most {_MAX_HINTS} phrase hints of {_MAX_HINT_CHARACTERS} characters each",
             reason="PHRASE_HINTS_TOO_LONG",
-            field=f"{_PREFIX}.features.phrase_hints",
+            field=f"{path}.features.phrase_hints",
         )
     return hints

@@ -11,10 +11,11 @@ from earshot.stt.types import SAMPLE_RATE, ModelInfo, Segment, Word
 def results(recognition: Recognition) -> list[audio_pb2.SpeechRecognitionResult]:
     """One result for each stretch of speech."""
     language = recognition.transcript.language
-    return [_result(segment, language) for segment in recognition.transcript.segments]
+    return [result(segment, language) for segment in recognition.transcript.segments]
 
 
-def _result(segment: Segment, language: str) -> audio_pb2.SpeechRecognitionResult:
+def result(segment: Segment, language: str) -> audio_pb2.SpeechRecognitionResult:
+    """A final one."""
     alternative = audio_pb2.SpeechRecognitionAlternative(
         transcript=segment.text, confidence=segment.confidence, words=[_word(word) for word in segment.words]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from earshot.rpc.wire import duration
 from earshot.runtime import calls
 from earshot.stt import requests, responses
 from earshot.stt.settings import SpeechSettings
+from earshot.stt.streaming.service import Streams
 from earshot.stt.transcriber import Recognition, Transcriber
 from earshot.stt.types import ModelInfo
 
@@ -49,8 +51,8 @@ class ServicerOptions:
 class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
     """Answers ``earshot.v1.SpeechToText``; errors are translated by the interceptor."""
 
-    def __init__(self, transcriber: Transcriber, options: ServicerOptions) -> None:
-        self._transcriber, self._options = transcriber, options
+    def __init__(self, transcriber: Transcriber, streams: Streams, options: ServicerOptions) -> None:
+        self._transcriber, self._streams, self._options = transcriber, streams, options
 
     async def Recognize(  # noqa: N802 - the method's name in the proto
         self, request: speech_pb2.RecognizeRequest, context: _Context
@@ -72,9 +74,12 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
     async def StreamingRecognize(  # noqa: N802 - the method's name in the proto
         self, request_iterator: AsyncIterator[speech_pb2.StreamingRecognizeRequest], context: _Context
     ) -> AsyncIterator[speech_pb2.StreamingRecognizeResponse]:
-        """Live audio: not served by this version."""
-        raise errors.UnimplementedError("live streams are not served by this version; use Recognize")
-        yield  # makes this a generator, as gRPC wants it
+        """Live or long audio, as it comes."""
+        model = self._model()
+        answers = self._streams.answer(request_iterator, model, self._selection(model))
+        async with contextlib.aclosing(answers) as messages:
+            async for message in messages:
+                yield message
 
     async def ListModels(  # noqa: N802 - the method's name in the proto
         self, request: speech_pb2.SpeechToTextListModelsRequest, context: _Context
@@ -93,14 +98,16 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
             raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
         return model
 
+    def _selection(self, model: ModelInfo) -> audio_pb2.ModelSelection:
+        return audio_pb2.ModelSelection(
+            model=model.name, engine=model.engine, fallback_reason=self._options.fallback_reason
+        )
+
     def _metadata(
         self, model: ModelInfo, recognition: Recognition, total: float
     ) -> audio_pb2.RecognitionMetadata:
-        selection = audio_pb2.ModelSelection(
-            model=model.name, engine=model.engine, fallback_reason=self._options.fallback_reason
-        )
         return audio_pb2.RecognitionMetadata(
-            selection=selection,
+            selection=self._selection(model),
             latency=responses.latency(recognition, total),
             audio_duration=duration(recognition.audio_seconds),
             billed_duration=duration(recognition.audio_seconds),

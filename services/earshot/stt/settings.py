@@ -13,6 +13,11 @@ class SpeechSettings(ServiceSettings):
     device: str = Field("auto", description="For torch and CTranslate2: auto, cpu or cuda.")
     decoders: PositiveInt = Field(1, description="Processes that decode audio.")
     decoder_mebibytes: PositiveInt = Field(512, description="Memory that decoding may take, in MiB.")
+    listeners: PositiveInt = Field(1, description="Processes that live streams are listened to in.")
+    listener_mebibytes: PositiveInt = Field(1024, description="Memory of each for its streams, in MiB.")
+    max_segment_seconds: float = Field(
+        25.0, ge=2.0, le=25.0, description="Longest stretch of speech in a stream; longer ones are cut."
+    )
     max_audio_seconds: PositiveSeconds = Field(3600.0, description="Longest clip, in seconds.")
     free_audio_seconds: Seconds = Field(60.0, description="So much audio may come of any number of bytes;")
     audio_seconds_per_byte: PositiveSeconds = Field(

@@ -75,17 +75,35 @@ class SpeechDetector:
 
     def probabilities(self, samples: Samples) -> Probabilities:
         """One probability of speech for each started frame of s16 mono at 16 kHz."""
-        state = np.zeros((2, 1, 1, _STATE), np.float32)
-        heard = np.zeros(0, np.int16)
+        carried = NOTHING_HEARD
         parts: list[Probabilities] = [np.zeros(0, np.float32)]
         for start in range(0, len(samples), _BLOCK * FRAME):
-            block = samples[start : start + _BLOCK * FRAME]
-            part, *carried = self._session.run(
-                None, {"input": _frames(block, heard), "h": state[0], "c": state[1]}
-            )
-            state, heard = np.stack(carried), block[-_CONTEXT:]
-            parts.append(part.ravel())
+            part, carried = self.advance(samples[start : start + _BLOCK * FRAME], carried)
+            parts.append(part)
         return np.concatenate(parts)
+
+    def advance(self, block: Samples, carried: Carried) -> tuple[Probabilities, Carried]:
+        """The probabilities of the next frames, given what came before them.
+
+        Only the last block may end within a frame. At most 32 s should be given at once.
+        """
+        frames = _frames(block, carried.samples)
+        part, h, c = self._session.run(None, {"input": frames, "h": carried.h, "c": carried.c})
+        return part.ravel(), Carried(h, c, block[-_CONTEXT:].copy())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """What the network takes from frame to frame: its state, and the last samples."""
+
+    h: NDArray[np.float32]
+    c: NDArray[np.float32]
+    samples: Samples
+
+
+NOTHING_HEARD: Final = Carried(
+    np.zeros((1, 1, _STATE), np.float32), np.zeros((1, 1, _STATE), np.float32), np.zeros(0, np.int16)
+)
 
 
 def _network() -> Path:

@@ -13,10 +13,11 @@ import av
 import pytest
 from av.stream import Discard
 
-from earshot.audio import opening
+from earshot.audio import live, opening
 from earshot.audio.containers import CONTAINERS, DECODERS, OPEN_OPTIONS
 from earshot.errors import EarshotError, InvalidArgumentError
 from tests.unit.audio.making import AUTO, box, caf, encoded, heard, mp4, s16, tone, wav
+from tests.unit.audio.streaming import streamed
 
 HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}\n#EXT-X-ENDLIST\n"
 CONCAT = "ffconcat version 1.0\nfile '{url}'\n"
@@ -51,6 +52,20 @@ def test_playlists_are_refused_and_reach_nothing(
     with pytest.raises(InvalidArgumentError) as raised:
         heard(playlist)
     assert (raised.value.reason, raised.value.field) == ("AUDIO_NOT_RECOGNIZED", "content")
+    with pytest.raises(TimeoutError):
+        listener.accept()
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_streamed_playlists_reach_nothing(
+    kind: str, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = listener.getsockname()[1]
+    playlist = PLAYLISTS[kind].format(url=f"http://127.0.0.1:{port}/a.ts", port=port).encode()
+    monkeypatch.setattr(live, "check_sound", lambda data: None)
+    with pytest.raises(InvalidArgumentError) as raised:
+        streamed([playlist])
+    assert (raised.value.reason, raised.value.field) == ("AUDIO_NOT_RECOGNIZED", "audio.content")
     with pytest.raises(TimeoutError):
         listener.accept()
 

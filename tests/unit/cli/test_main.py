@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import pytest
 import typer
 
 from earshot import __version__
+from earshot.cli import __main__ as command
 from earshot.cli.__main__ import COMMANDS, app
 from earshot.cli.errors import ExitCode
 from tests.unit.cli.conftest import Run, Spawn
@@ -115,3 +118,15 @@ def test_a_reader_that_has_gone_is_no_traceback(spawn: Spawn) -> None:
 def test_the_app_is_what_the_script_runs(spawn: Spawn) -> None:
     assert app.info.name == "earshot"
     assert spawn("--version").stdout.decode() == f"earshot {__version__}\n"
+
+
+def test_the_first_process_of_a_container_hears_the_signal_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    monkeypatch.setattr(command, "app", lambda **_: signal.raise_signal(signal.SIGTERM))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 128 + signal.SIGTERM

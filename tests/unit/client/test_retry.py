@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import grpc
 import pytest
 
@@ -41,6 +43,7 @@ def test_bounds_grow_up_to_the_maximum() -> None:
         {"multiplier": 0.5},
         {"maximum": float("inf")},
         {"initial": float("nan")},
+        {"patience": -1.0},
     ],
     ids=str,
 )
@@ -65,6 +68,29 @@ def test_waits_grow_from_attempt_to_attempt() -> None:
     assert [attempts.pause_after(FAILURE) for _ in range(3)] == [0.1, 0.2, 0.4]
     with pytest.raises(UnavailableError, match="gone"):
         attempts.pause_after(FAILURE)
+
+
+def _failures_borne(policy: RetryPolicy, *, known: bool) -> int:
+    """How often a service may be away, with a second between, before the call is given up."""
+    clock = Clock()
+    attempts = Attempts(policy, 60, "id", clock, known=known)
+    for count in itertools.count():
+        try:
+            attempts.pause_after(FAILURE)
+        except UnavailableError:
+            return count
+        clock.now += 1
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("attempts", "known", "borne"), [(3, False, 2), (3, True, 10), (12, True, 11), (1, True, 0)]
+)
+def test_a_service_that_has_answered_before_is_not_given_up_at_once(
+    attempts: int, known: bool, borne: int
+) -> None:
+    policy = RetryPolicy(max_attempts=attempts, patience=10.0)
+    assert _failures_borne(policy, known=known) == borne
 
 
 @pytest.mark.usefixtures("longest_waits")

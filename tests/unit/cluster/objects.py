@@ -10,7 +10,8 @@ RELEASE, NAMESPACE = "voice", "speech"
 
 def labels(component: str, release: str = RELEASE) -> Json:
     return {
-        "app.kubernetes.io/name": "earshot",
+        "app.kubernetes.io/name": "the chart's own",
+        "app.kubernetes.io/part-of": "earshot",
         "app.kubernetes.io/instance": release,
         "app.kubernetes.io/component": component,
     }

@@ -58,3 +58,39 @@ def test_when_to_come_back_follows_the_time_of_work(seconds: float, expected: fl
     with admission.permit(1), admission.permit(1), pytest.raises(errors.ResourceExhaustedError) as caught:
         admission.permit(1).__enter__()
     assert caught.value.retry_after == pytest.approx(expected, rel=0.01)
+
+
+def test_a_stream_takes_its_share_of_a_place() -> None:
+    admission, metrics = _made(at_work=1, waiting=0)
+    with ExitStack() as inside:
+        for _ in range(10):
+            inside.enter_context(admission.permit(0, 0.1))
+        assert metrics.registry.get_sample_value("earshot_admitted_requests") == 1
+        with pytest.raises(errors.ResourceExhaustedError), admission.permit(0, 0.1):
+            pass
+        with pytest.raises(errors.ResourceExhaustedError), admission.permit(1):
+            pass
+    assert metrics.registry.get_sample_value("earshot_admitted_requests") == 0
+    with admission.permit(1):
+        pass
+
+
+def test_calls_and_streams_count_together() -> None:
+    admission, _ = _made(at_work=2, waiting=0)
+    with ExitStack() as inside:
+        for share in (1, 0.25, 0.75):
+            inside.enter_context(admission.permit(0, share))
+        with pytest.raises(errors.ResourceExhaustedError), admission.permit(0, 0.25):
+            pass
+
+
+def test_shares_come_back_to_nothing() -> None:
+    """Sums of tenths do not: a place would be lost after some thousands of streams."""
+    admission, metrics = _made(at_work=1, waiting=0)
+    for share in (0.1, 0.3, 0.7, 0.15) * 1000:
+        with admission.permit(0, share):
+            pass
+    assert metrics.registry.get_sample_value("earshot_admitted_requests") == 0
+    with ExitStack() as inside:
+        for _ in range(3):
+            inside.enter_context(admission.permit(0, 1 / 3))

@@ -16,9 +16,12 @@ import psutil
 import pytest
 
 from earshot import errors
+from earshot.runtime.batching import Pending
 from earshot.runtime.blobs import Blob
 from earshot.runtime.messages import TaskSpec
-from earshot.runtime.pool import Pool, PoolEvents, PoolOptions
+from earshot.runtime.pool import Pool, PoolEvents, PoolOptions, _CancelWatch
+from earshot.runtime.task import Result
+from earshot.runtime.workers import WorkItem
 
 TASKS = "tests.unit.runtime.tasks"
 
@@ -240,6 +243,88 @@ async def test_a_worker_that_is_killed_says_why() -> None:
             await made.submit(b"stuck 60", deadline=time.monotonic() + 0.1)
         await _until(lambda: restarts != [])
     assert "nobody waits" in restarts[0]
+
+
+async def test_what_nobody_waits_for_is_done_in_its_turn(tmp_path: Path) -> None:
+    async with pool(scratch=tmp_path) as made:
+        for command in (b"refuse", b"crash", b"pid"):
+            made.post(command)
+        assert made.waiting == 3
+        assert (await made.submit(b"on")).body == b"on"
+        assert made.waiting == 0
+
+
+async def test_it_is_idle_when_work_would_begin_at_once() -> None:
+    async with pool(workers=2) as made:
+        assert made.has_idle
+        first = asyncio.create_task(made.submit(b"sleep 60"))
+        await _until(lambda: made.busy == 1)
+        assert made.has_idle
+        second = asyncio.create_task(made.submit(b"sleep 60"))
+        await asyncio.sleep(0)
+        assert not made.has_idle
+        await _until(lambda: made.busy == 2)
+        assert not made.has_idle
+        for task in (first, second):
+            task.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        await _until(lambda: made.has_idle)
+
+
+async def test_one_jobs_fault_is_not_that_of_its_batch(tmp_path: Path) -> None:
+    async with pool(max_batch=8) as made:
+        ahead = asyncio.create_task(made.submit(b"sleep 0.2"))
+        await _until(lambda: made.busy == 1)
+        jobs = [asyncio.create_task(made.submit(job)) for job in (b"one", b"crash", b"refuse", b"two")]
+        one, crash, refuse, two = await asyncio.gather(*jobs, return_exceptions=True)
+        await ahead
+    assert isinstance(crash, errors.InternalError)
+    assert isinstance(refuse, errors.InvalidArgumentError)
+    assert [getattr(outcome, "body", outcome) for outcome in (one, two)] == [b"one", b"two"]
+
+
+class _Busy:
+    """A worker as a watch sees it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def cancel(self) -> None:
+        self.told.append("cancel")
+
+    def kill(self, why: str) -> None:
+        self.told.append("kill")
+
+
+async def test_a_caller_that_leaves_as_its_work_ends_kills_nobody_later() -> None:
+    """Its future's callback is due already when the watch is closed, and comes all the same."""
+    job = Pending(WorkItem(b"", None), None, asyncio.get_running_loop().create_future())
+    worker = _Busy()
+    watch = _CancelWatch(worker, [job], 0.01)  # type: ignore[arg-type]
+    job.future.cancel()
+    watch.close()
+    await asyncio.sleep(0.05)
+    assert worker.told == []
+
+
+async def test_a_caller_that_leaves_as_its_result_comes_leaves_nothing_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    succeed = Pending.succeed
+
+    def succeed_too_late(job: Pending, result: Result) -> None:
+        succeed(job, result)
+        caller.cancel()  # before the loop has woken it
+
+    async with pool() as made:
+        await made.submit(b"pid")
+        before = psutil.Process().num_fds()
+        monkeypatch.setattr(Pending, "succeed", succeed_too_late)
+        for _ in range(5):
+            caller = asyncio.create_task(made.submit(b"hello"))
+            await asyncio.gather(caller, return_exceptions=True)
+            assert caller.cancelled()
+        assert psutil.Process().num_fds() == before
 
 
 def _workers() -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,8 +30,10 @@ class Site:
     asked: list[str] = field(default_factory=list)  # "METHOD path"
 
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+@contextlib.contextmanager
+def serving(address: str = "127.0.0.1") -> Iterator[Site]:
+    """A site on a free port of that address of this machine."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             page = self._head()
@@ -54,13 +57,19 @@ def site() -> Iterator[Site]:
         def log_message(self, *arguments: object) -> None:
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Site(f"http://127.0.0.1:{server.server_port}")
+    with ThreadingHTTPServer((address, 0), Handler) as server:
+        found = Site(f"http://{address}:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         yield found
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving() as found:
+        yield found
 
 
 @pytest.fixture

@@ -414,8 +414,15 @@ class StreamingClassifySpeechConfig(_message.Message):
     CLASSIFICATION_CONFIG_FIELD_NUMBER: _builtins.int
     STREAMING_FEATURES_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    AUDIO_FROM_COMMITTED_OFFSET_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """The last token received, to go on after a break. Empty: a new stream."""
+    audio_from_committed_offset: _builtins.bool
+    """With a resume token, says what follows. Unset: the chunks from
+    committed_sequence_number on, as they were sent before. Set: audio encoded
+    anew, whose first sample is at the committed offset and whose first chunk
+    has the number committed_sequence_number.
+    """
     @_builtins.property
     def recognition_config(self) -> _audio_pb2.RecognitionConfig:
         """What the audio is, and what is wanted of it."""
@@ -435,10 +442,11 @@ class StreamingClassifySpeechConfig(_message.Message):
         classification_config: Global___ClassificationConfig | None = ...,
         streaming_features: _streaming_pb2.StreamingFeatures | None = ...,
         resume_token: _builtins.str = ...,
+        audio_from_committed_offset: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["classification_config", b"classification_config", "recognition_config", b"recognition_config", "streaming_features", b"streaming_features"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classification_config", b"classification_config", "recognition_config", b"recognition_config", "resume_token", b"resume_token", "streaming_features", b"streaming_features"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio_from_committed_offset", b"audio_from_committed_offset", "classification_config", b"classification_config", "recognition_config", b"recognition_config", "resume_token", b"resume_token", "streaming_features", b"streaming_features"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ from earshot.gen.v1 import streaming_pb2 as earshot_dot_v1_dot_streaming__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65\x61rshot/v1/speech.proto\x12\nearshot.v1\x1a\x16\x65\x61rshot/v1/audio.proto\x1a\x17\x65\x61rshot/v1/models.proto\x1a\x1a\x65\x61rshot/v1/streaming.proto\x1a\x1cgoogle/api/annotations.proto\"R\n\x10RecognizeRequest\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.earshot.v1.RecognitionConfig\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"|\n\x11RecognizeResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.earshot.v1.SpeechRecognitionResult\x12\x31\n\x08metadata\x18\x02 \x01(\x0b\x32\x1f.earshot.v1.RecognitionMetadata\"\x9d\x01\n\x19StreamingRecognizeRequest\x12\x42\n\x10streaming_config\x18\x01 \x01(\x0b\x32&.earshot.v1.StreamingRecognitionConfigH\x00\x12\'\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x16.earshot.v1.AudioChunkH\x00\x42\x13\n\x11streaming_request\"\x9c\x01\n\x1aStreamingRecognitionConfig\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.earshot.v1.RecognitionConfig\x12\x39\n\x12streaming_features\x18\x02 \x01(\x0b\x32\x1d.earshot.v1.StreamingFeatures\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xbb\x02\n\x1aStreamingRecognizeResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.earshot.v1.SpeechRecognitionResult\x12\'\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x17.earshot.v1.SpeechEvent\x12:\n\x0f\x61\x63knowledgement\x18\x03 \x01(\x0b\x32!.earshot.v1.StreamAcknowledgement\x12#\n\x07go_away\x18\x04 \x01(\x0b\x32\x12.earshot.v1.GoAway\x12*\n\x07summary\x18\x05 \x01(\x0b\x32\x19.earshot.v1.StreamSummary\x12\x31\n\x08metadata\x18\x06 \x01(\x0b\x32\x1f.earshot.v1.RecognitionMetadata\"\x1f\n\x1dSpeechToTextListModelsRequest\"C\n\x1eSpeechToTextListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.earshot.v1.Model2\xe2\x02\n\x0cSpeechToText\x12i\n\tRecognize\x12\x1c.earshot.v1.RecognizeRequest\x1a\x1d.earshot.v1.RecognizeResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/speech:recognize:\x01*\x12g\n\x12StreamingRecognize\x12%.earshot.v1.StreamingRecognizeRequest\x1a&.earshot.v1.StreamingRecognizeResponse(\x01\x30\x01\x12~\n\nListModels\x12).earshot.v1.SpeechToTextListModelsRequest\x1a*.earshot.v1.SpeechToTextListModelsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/speech/modelsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65\x61rshot/v1/speech.proto\x12\nearshot.v1\x1a\x16\x65\x61rshot/v1/audio.proto\x1a\x17\x65\x61rshot/v1/models.proto\x1a\x1a\x65\x61rshot/v1/streaming.proto\x1a\x1cgoogle/api/annotations.proto\"R\n\x10RecognizeRequest\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.earshot.v1.RecognitionConfig\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\"|\n\x11RecognizeResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.earshot.v1.SpeechRecognitionResult\x12\x31\n\x08metadata\x18\x02 \x01(\x0b\x32\x1f.earshot.v1.RecognitionMetadata\"\x9d\x01\n\x19StreamingRecognizeRequest\x12\x42\n\x10streaming_config\x18\x01 \x01(\x0b\x32&.earshot.v1.StreamingRecognitionConfigH\x00\x12\'\n\x05\x61udio\x18\x02 \x01(\x0b\x32\x16.earshot.v1.AudioChunkH\x00\x42\x13\n\x11streaming_request\"\xc1\x01\n\x1aStreamingRecognitionConfig\x12-\n\x06\x63onfig\x18\x01 \x01(\x0b\x32\x1d.earshot.v1.RecognitionConfig\x12\x39\n\x12streaming_features\x18\x02 \x01(\x0b\x32\x1d.earshot.v1.StreamingFeatures\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12#\n\x1b\x61udio_from_committed_offset\x18\x04 \x01(\x08\"\xbb\x02\n\x1aStreamingRecognizeResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.earshot.v1.SpeechRecognitionResult\x12\'\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x17.earshot.v1.SpeechEvent\x12:\n\x0f\x61\x63knowledgement\x18\x03 \x01(\x0b\x32!.earshot.v1.StreamAcknowledgement\x12#\n\x07go_away\x18\x04 \x01(\x0b\x32\x12.earshot.v1.GoAway\x12*\n\x07summary\x18\x05 \x01(\x0b\x32\x19.earshot.v1.StreamSummary\x12\x31\n\x08metadata\x18\x06 \x01(\x0b\x32\x1f.earshot.v1.RecognitionMetadata\"\x1f\n\x1dSpeechToTextListModelsRequest\"C\n\x1eSpeechToTextListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.earshot.v1.Model2\xe2\x02\n\x0cSpeechToText\x12i\n\tRecognize\x12\x1c.earshot.v1.RecognizeRequest\x1a\x1d.earshot.v1.RecognizeResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/speech:recognize:\x01*\x12g\n\x12StreamingRecognize\x12%.earshot.v1.StreamingRecognizeRequest\x1a&.earshot.v1.StreamingRecognizeResponse(\x01\x30\x01\x12~\n\nListModels\x12).earshot.v1.SpeechToTextListModelsRequest\x1a*.earshot.v1.SpeechToTextListModelsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/speech/modelsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,13 +46,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STREAMINGRECOGNIZEREQUEST']._serialized_start=357
   _globals['_STREAMINGRECOGNIZEREQUEST']._serialized_end=514
   _globals['_STREAMINGRECOGNITIONCONFIG']._serialized_start=517
-  _globals['_STREAMINGRECOGNITIONCONFIG']._serialized_end=673
-  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_start=676
-  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_end=991
-  _globals['_SPEECHTOTEXTLISTMODELSREQUEST']._serialized_start=993
-  _globals['_SPEECHTOTEXTLISTMODELSREQUEST']._serialized_end=1024
-  _globals['_SPEECHTOTEXTLISTMODELSRESPONSE']._serialized_start=1026
-  _globals['_SPEECHTOTEXTLISTMODELSRESPONSE']._serialized_end=1093
-  _globals['_SPEECHTOTEXT']._serialized_start=1096
-  _globals['_SPEECHTOTEXT']._serialized_end=1450
+  _globals['_STREAMINGRECOGNITIONCONFIG']._serialized_end=710
+  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_start=713
+  _globals['_STREAMINGRECOGNIZERESPONSE']._serialized_end=1028
+  _globals['_SPEECHTOTEXTLISTMODELSREQUEST']._serialized_start=1030
+  _globals['_SPEECHTOTEXTLISTMODELSREQUEST']._serialized_end=1061
+  _globals['_SPEECHTOTEXTLISTMODELSRESPONSE']._serialized_start=1063
+  _globals['_SPEECHTOTEXTLISTMODELSRESPONSE']._serialized_end=1130
+  _globals['_SPEECHTOTEXT']._serialized_start=1133
+  _globals['_SPEECHTOTEXT']._serialized_end=1487
 # @@protoc_insertion_point(module_scope)

@@ -137,12 +137,17 @@ class StreamAcknowledgement(_message.Message):
     acked_sequence_number: _builtins.int
     """Every chunk up to this number has been received."""
     committed_sequence_number: _builtins.int
-    """Number of the first chunk that the client must still keep."""
+    """Number of the first chunk that the client must still keep. For raw samples
+    the one that holds the committed offset; 1 for files with a header, which
+    cannot be read from their middle.
+    """
     resume_token: _builtins.str
-    """Opaque. To go on with this stream, on any replica, after a break."""
+    """Opaque. To go on with this stream, on any replica, after a break. Empty:
+    the last one still holds.
+    """
     @_builtins.property
     def committed_offset(self) -> _duration_pb2.Duration:
-        """Audio before this offset is final: the client need not keep it."""
+        """Audio before this offset is final: it will not be asked for again."""
 
     def __init__(
         self,

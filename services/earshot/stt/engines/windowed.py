@@ -119,10 +119,15 @@ def segment(
     """
     return Segment(
         text=text.strip(),
-        start=start,
-        end=end,
+        # Plain floats: what the engines give may be NumPy's, which do not cross to another process.
+        start=float(start),
+        end=float(end),
         confidence=min(1.0, float(np.exp(log_probability))),
-        words=tuple(Word(word.strip(), begin, until, p) for word, begin, until, p in words if word.strip()),
+        words=tuple(
+            Word(word.strip(), float(begin), float(until), float(p))
+            for word, begin, until, p in words
+            if word.strip()
+        ),
     )
 
 

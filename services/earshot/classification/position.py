@@ -1,0 +1,56 @@
+"""Where a stream of scored speech stands, as its resume token says it to the replica that goes on with it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from earshot import errors
+from earshot.gen.v1 import classification_pb2
+from earshot.runtime.seals import Seals
+
+TOKEN_FIELD: Final = "streaming_config.resume_token"  # noqa: S105 - a path
+
+
+class Position(msgspec.Struct, frozen=True):
+    """All that another replica must know."""
+
+    config: bytes = b""  # digest of the stream's config; labels may change
+    heard: str = ""  # the speech-to-text service's own token
+    conversation: str = ""  # the end of what was said
+
+
+def digest(config: classification_pb2.StreamingClassifySpeechConfig) -> bytes:
+    """Of all that must stay as it is over a stream's connections."""
+    lasting = classification_pb2.StreamingClassifySpeechConfig()
+    lasting.recognition_config.CopyFrom(config.recognition_config)
+    lasting.streaming_features.CopyFrom(config.streaming_features)
+    return hashlib.blake2b(lasting.SerializeToString(deterministic=True), digest_size=8).digest()
+
+
+def seal(position: Position, seals: Seals) -> str:
+    """``position`` as a token."""
+    return seals.seal(msgspec.msgpack.encode(position))
+
+
+def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seals) -> Position:
+    """Where the stream of ``config`` goes on; its beginning where it has no token.
+
+    Raises ``InvalidArgumentError`` for a token that does not hold, or that is another stream's.
+    """
+    expected = digest(config)
+    if not config.resume_token:
+        return Position(config=expected)
+    try:
+        position = msgspec.msgpack.decode(seals.open(config.resume_token), type=Position)
+    except msgspec.DecodeError:
+        raise _refused("MALFORMED", "the resume token is of another version: begin a new stream") from None
+    if position.config != expected:
+        raise _refused("OTHER_CONFIG", "the config is not the one that the stream began with: send the same")
+    return position
+
+
+def _refused(reason: str, message: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(message, reason=f"RESUME_TOKEN_{reason}", field=TOKEN_FIELD)

@@ -1,0 +1,124 @@
+"""Small pieces of state that callers carry for us: signed, so that they come back as they were given.
+
+HMAC-SHA-256 (RFC 2104) over a purpose, an expiry and the content, by the first key of a ring; any key of
+the ring opens, so that keys can be changed while seals are about. Signed, not encrypted: nothing goes
+in that its bearer may not read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import secrets
+import struct
+import time
+from pathlib import Path
+from typing import Final
+
+from earshot import errors
+from earshot.runtime.logs import logger
+
+_HEAD: Final = struct.Struct(">BQ")  # version, expiry in seconds since the epoch
+_VERSION: Final = 1
+_MAC_BYTES: Final = 32
+_SHORTEST_KEY: Final = 16  # characters
+_LOOK_AGAIN: Final = 5.0  # seconds between two looks at the keys' file
+
+
+class KeyRing:
+    """Keys out of a file, one a line, the first one signs; read again when the file changes."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Without a file, or while it is not there: one key of this process's own.
+
+        Raises ``FailedPreconditionError`` for a file that is there and holds no keys.
+        """
+        self._file = file
+        self._keys: tuple[bytes, ...] = (secrets.token_bytes(_MAC_BYTES),)
+        self._version: tuple[int, int] = (0, 0)
+        self._looked_at = 0.0
+        if file and file.exists():
+            self._read(file)
+        else:
+            logger().warning("resume tokens of this replica hold on no other: set EARSHOT_RESUME_KEYS_FILE")
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """All keys that hold now, the signing one first."""
+        now = time.monotonic()
+        if self._file and now - self._looked_at >= _LOOK_AGAIN:
+            self._looked_at = now
+            self._refresh(self._file)
+        return self._keys
+
+    def _refresh(self, file: Path) -> None:
+        """A file that cannot be used leaves the keys as they are, and says so."""
+        try:
+            if file.exists() and _version(file) != self._version:
+                self._read(file)
+                logger().info("resume keys read", keys=len(self._keys))
+        except (OSError, errors.EarshotError) as exc:
+            logger().error("resume keys not read", cause=str(exc))
+
+    def _read(self, file: Path) -> None:
+        try:
+            version = _version(file)
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as exc:
+            raise errors.FailedPreconditionError(f"the resume keys cannot be read: {exc}") from exc
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if not lines or min(map(len, lines)) < _SHORTEST_KEY:
+            raise errors.FailedPreconditionError(
+                f"{file} must hold one key a line, each of {_SHORTEST_KEY} characters at least"
+            )
+        self._keys, self._version = tuple(line.encode() for line in lines), version
+
+
+class Seals:
+    """Seals and opens content for one purpose."""
+
+    def __init__(self, ring: KeyRing, purpose: str, lifetime: float, field: str) -> None:
+        """``lifetime`` is in seconds; ``field`` is the path of the token in requests."""
+        self._ring, self._purpose = ring, purpose.encode()
+        self._lifetime, self._field = lifetime, field
+
+    def seal(self, content: bytes) -> str:
+        """``content`` as a token: URL-safe base64."""
+        signed = _HEAD.pack(_VERSION, int(time.time() + self._lifetime)) + content
+        return base64.urlsafe_b64encode(self._mac(self._ring.keys[0], signed) + signed).decode()
+
+    def open(self, token: str) -> bytes:
+        """What was sealed. Raises ``InvalidArgumentError`` where it is malformed, forged or expired."""
+        mac, signed = self._taken_apart(token)
+        if not any(hmac.compare_digest(mac, self._mac(key, signed)) for key in self._ring.keys):
+            raise self._refused("FORGED", "is not one of this service's: it was changed, or its key is gone")
+        version, expiry = _HEAD.unpack_from(signed)
+        if version != _VERSION:
+            raise self._refused("MALFORMED", "is of another version of this service")
+        if expiry < time.time():
+            raise self._refused("EXPIRED", "has expired: begin a new stream")
+        return signed[_HEAD.size :]
+
+    def _taken_apart(self, token: str) -> tuple[bytes, bytes]:
+        try:
+            data = base64.b64decode(token, altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            data = b""
+        if len(data) < _MAC_BYTES + _HEAD.size:
+            raise self._refused("MALFORMED", "is no token: send the last one as it came")
+        return data[:_MAC_BYTES], data[_MAC_BYTES:]
+
+    def _mac(self, key: bytes, signed: bytes) -> bytes:
+        return hmac.digest(key, self._purpose + b"\x00" + signed, hashlib.sha256)
+
+    def _refused(self, reason: str, message: str) -> errors.InvalidArgumentError:
+        return errors.InvalidArgumentError(
+            f"the resume token {message}", reason=f"RESUME_TOKEN_{reason}", field=self._field
+        )
+
+
+def _version(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_ino

@@ -1,0 +1,69 @@
+"""Streams as the servicer has them answered: checked, let in, then heard."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from earshot import errors
+from earshot.gen.v1 import audio_pb2, speech_pb2
+from earshot.runtime.admission import Admission
+from earshot.runtime.draining import gone
+from earshot.runtime.seals import Seals
+from earshot.stt.settings import SpeechSettings
+from earshot.stt.streaming import position, requests
+from earshot.stt.streaming.responses import Answering
+from earshot.stt.streaming.session import Hearing, Session
+from earshot.stt.types import ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What a stream is to the replica."""
+
+    share: float  # of a worker
+    longest_segment: float  # seconds
+    replica: str
+
+    @classmethod
+    def of(cls, settings: SpeechSettings) -> StreamOptions:
+        """The part of the settings that concerns streams at the edge."""
+        return cls(settings.stream_share, settings.max_segment_seconds, settings.replica)
+
+
+class Streams:
+    """All streams of a replica."""
+
+    def __init__(self, hearing: Hearing, admission: Admission, seals: Seals, options: StreamOptions) -> None:
+        self._hearing, self._admission = hearing, admission
+        self._seals, self._options = seals, options
+
+    async def answer(
+        self, messages: requests.Requests, model: ModelInfo, selection: audio_pb2.ModelSelection
+    ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
+        """The messages of one connection. What keeps it from beginning is raised before the first.
+
+        Raises ``InvalidArgumentError``, ``ResourceExhaustedError`` when the replica is full,
+        ``UnavailableError`` when it leaves or a worker has died, ``DeadlineExceededError`` for a caller
+        who says nothing.
+        """
+        config = await self._config(messages)
+        order = requests.order(config, model, self._options.longest_segment)
+        where = position.opened(config, model.name, self._seals)
+        if self._hearing.draining.is_on:
+            raise gone()
+        answering = Answering(self._seals, selection, self._options.replica)
+        with self._admission.permit(0, self._options.share):
+            session = Session(self._hearing, order, where)
+            async with contextlib.aclosing(session.replies(messages)) as replies:
+                async for reply in replies:
+                    yield answering.message(reply)
+
+    async def _config(self, messages: requests.Requests) -> speech_pb2.StreamingRecognitionConfig:
+        try:
+            async with asyncio.timeout(self._hearing.limits.idle):
+                return await requests.first(messages)
+        except TimeoutError:
+            raise errors.DeadlineExceededError("no config came", reason="STREAM_IDLE") from None

@@ -1,0 +1,270 @@
+"""One connection of a stream, from its first chunk to its summary.
+
+Two tasks and a queue between them: the one reads chunks and has them listened to, the other gives out
+what has come of it, in order. The queue is short, and what goes to the caller is too: when an engine is
+slow nobody reads, and the caller cannot send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Final as Constant
+
+import msgspec
+
+from earshot import errors
+from earshot.runtime.batching import Outcome
+from earshot.runtime.blobs import Blob
+from earshot.runtime.draining import Draining, gone
+from earshot.runtime.outbox import Outbox
+from earshot.runtime.pool import Pool
+from earshot.stt import wire as engine_wire
+from earshot.stt.settings import SpeechSettings
+from earshot.stt.streaming import cuts, requests, wire
+from earshot.stt.streaming.agreement import Agreement
+from earshot.stt.streaming.ledger import Ledger
+from earshot.stt.streaming.listeners import Ear, Listeners
+from earshot.stt.streaming.position import Position
+from earshot.stt.streaming.replies import Acknowledgement, Final, Interim, Reply, Summary
+from earshot.stt.types import SAMPLE_RATE
+
+_AHEAD: Constant = 2  # stretches that may be at engines or wait to be given out, beside the one awaited
+_ACKNOWLEDGE: Constant = 1.0  # seconds between acknowledgements while chunks come
+_NEWS: Constant = SAMPLE_RATE * 4 // 10  # samples of new speech that are worth another interim result
+# What is listened to at once, so that other streams get their turn.
+_PIECE: Constant = 8 * 1024  # bytes of a coded file: seconds of audio
+_RAW_PIECE: Constant = 4  # seconds of raw samples
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """How long a connection may last. Times in seconds."""
+
+    idle: float  # without a message from the caller
+    connection: float  # in all; the caller then goes on by its token
+    leave: float  # between being told to go and being closed
+
+    @classmethod
+    def of(cls, settings: SpeechSettings) -> SessionLimits:
+        """The part of the settings that concerns a connection."""
+        return cls(settings.stream_idle_seconds, settings.max_stream_seconds, settings.drain_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What a session hears with."""
+
+    listeners: Listeners
+    engines: Pool
+    draining: Draining
+    limits: SessionLimits
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What has come of some audio: where the stream stands once it is given out."""
+
+    heard: wire.Heard
+    position: Position
+    work: asyncio.Task[Outcome] | None  # on heard.span
+    ended: float  # when, by time.monotonic
+
+
+class Session:
+    """Make one for each connection."""
+
+    def __init__(self, hearing: Hearing, order: requests.Order, position: Position) -> None:
+        self._hearing, self._order, self._position = hearing, order, position
+        mark = position.mark
+        if order.encoded_anew:
+            mark = mark.encoded_anew(order.audio_format, position.origin)
+        self._base = mark.sample  # where the audio of this connection begins
+        self._ledger = Ledger(order.audio_format, mark)
+        self._steps: asyncio.Queue[_Step | errors.EarshotError | None] = asyncio.Queue(_AHEAD)
+        self._out: Outbox[Reply] = Outbox()
+        self._interim: asyncio.Task[None] | None = None
+        self._agreement = Agreement()
+        self._spoken = 0  # how far the latest interim has heard
+        self._acknowledged = 0.0  # when, by time.monotonic
+        self._due = 0  # steps that have not been given out
+
+    async def replies(self, messages: requests.Requests) -> AsyncGenerator[Reply, None]:
+        """All that is said to the caller. Raises what ends the stream before its end."""
+        yield Reply(acknowledgement=Acknowledgement(self._ledger.acked, self._position))
+        replies = self._out.replies(self._give_out(), self._listen(messages), self._leave())
+        async with contextlib.aclosing(replies) as said:
+            async for reply in said:
+                yield reply
+
+    async def _leave(self) -> None:
+        limits = self._hearing.limits
+        left = await self._hearing.draining.time_to_leave(limits.connection, limits.leave)
+        await self._say(Reply(time_left=left))
+        await asyncio.sleep(left)
+        raise gone()
+
+    # Listening.
+
+    async def _listen(self, messages: requests.Requests) -> None:
+        """Reads to the end. What is wrong is told only after what has been heard before it."""
+        try:
+            async with self._hearing.listeners.listening(self._opening()) as ear:
+                async for content in self._contents(messages):
+                    await self._take(ear, content)
+                await self._push(ear, b"", last=True)
+        except errors.EarshotError as exc:
+            await self._steps.put(exc)
+        else:
+            await self._steps.put(None)
+
+    def _opening(self) -> wire.Open:
+        order, where = self._order, self._position
+        return wire.Open(
+            stream=0,
+            audio_format=order.audio_format,
+            endpointing=order.endpointing,
+            base=self._base,
+            origin=where.origin,
+            keep_from=where.keep_from,
+            field=order.field,
+        )
+
+    async def _contents(self, messages: requests.Requests) -> AsyncIterator[bytes]:
+        """The bytes of each chunk that have not been heard."""
+        while True:
+            try:
+                async with asyncio.timeout(self._hearing.limits.idle):
+                    message = await anext(messages, None)
+            except TimeoutError:
+                raise self._idle() from None
+            if message is None:
+                return
+            chunk = requests.chunk(message)
+            yield self._ledger.take(chunk.sequence_number, chunk.content)
+
+    def _idle(self) -> errors.EarshotError:
+        return errors.DeadlineExceededError(
+            f"nothing came for {self._hearing.limits.idle:g} s: go on by the resume token, and send a chunk "
+            "without content while there is no audio",
+            reason="STREAM_IDLE",
+        )
+
+    async def _take(self, ear: Ear, content: bytes) -> None:
+        """Listens to a chunk, a piece at a time: it may be minutes of audio."""
+        form = self._order.audio_format
+        size = form.sample_rate * form.frame_bytes * _RAW_PIECE if form.is_raw else _PIECE
+        for start in range(0, len(content), size):
+            await self._push(ear, content[start : start + size])
+        if time.monotonic() - self._acknowledged >= _ACKNOWLEDGE and not self._out.is_full:
+            await self._say(Reply(acknowledgement=Acknowledgement(self._ledger.acked)))
+
+    async def _push(self, ear: Ear, data: bytes, *, last: bool = False) -> None:
+        heard, samples = await ear.push(data, last=last)
+        await self._step(heard, samples)
+        while heard.span:
+            heard, samples = await ear.push(b"", last=last)
+            await self._step(heard, samples)
+        self._look_ahead(ear, heard)
+
+    async def _step(self, heard: wire.Heard, samples: Blob | None) -> None:
+        """Takes account of what the listener says; a stretch that has ended goes to an engine."""
+        work = None
+        if heard.span and samples:
+            self._begin_stretch()
+            work = self._out.start(self._recognize(heard.span, samples))
+            work.add_done_callback(lambda _: samples.close())
+        if heard.events and self._order.events:
+            await self._say(Reply(events=tuple(heard.events)))
+        if work or heard.origin != self._position.origin:
+            self._due += 1
+            await self._steps.put(self._stepped(heard, work))
+
+    def _stepped(self, heard: wire.Heard, work: asyncio.Task[Outcome] | None) -> _Step:
+        before = self._position
+        self._position = msgspec.structs.replace(
+            before,
+            origin=heard.origin,
+            keep_from=heard.keep_from,
+            mark=self._ledger.mark(heard.origin),
+            transcribed=before.transcribed + (heard.span.end - heard.span.start if heard.span else 0),
+        )
+        return _Step(heard, self._position, work, time.monotonic())
+
+    async def _recognize(self, span: wire.Span, samples: Blob) -> Outcome:
+        options = self._order.options
+        options = replace(options, word_offsets=options.word_offsets or span.is_cut)
+        return await self._hearing.engines.submit(engine_wire.encode(options), samples)
+
+    # Interim results.
+
+    def _begin_stretch(self) -> None:
+        """What is said of the last stretch is settled by its final."""
+        if self._interim:
+            self._interim.cancel()
+        self._agreement, self._spoken = Agreement(), 0
+
+    def _look_ahead(self, ear: Ear, heard: wire.Heard) -> None:
+        """Has the stretch that goes on heard, where there is news, and all before it has been said."""
+        is_news = heard.speaking and heard.spoken - self._spoken >= _NEWS
+        is_free = not self._due and self._hearing.engines.has_idle
+        if self._order.interims and is_news and is_free and (not self._interim or self._interim.done()):
+            self._spoken = heard.spoken
+            self._interim = self._out.start(self._hear_so_far(ear, self._agreement))
+
+    async def _hear_so_far(self, ear: Ear, agreement: Agreement) -> None:
+        with contextlib.suppress(errors.EarshotError):  # the final will say
+            heard, samples = await ear.peek()
+            with samples or Blob.empty() as audio:
+                if heard.span is None:
+                    return
+                outcome = await self._recognize(heard.span, audio)
+            transcript = engine_wire.decode_transcript(outcome.body)
+            segment = cuts.joined(transcript, heard.span, words=False)
+            if segment and agreement is self._agreement:
+                stable, unstable = agreement.add(segment.text)
+                await self._say(Reply(interim=Interim(heard.span, stable, unstable, transcript.language)))
+
+    # Giving out.
+
+    async def _give_out(self) -> None:
+        """Each step in its turn, then the summary."""
+        finals = self._position.finals
+        where, received = self._position, self._position.origin
+        while (step := await self._steps.get()) is not None:
+            if isinstance(step, errors.EarshotError):
+                raise step
+            final = _final(step, await step.work, self._order) if step.work else None
+            finals += final is not None
+            where, received = msgspec.structs.replace(step.position, finals=finals), step.heard.received
+            acknowledgement = Acknowledgement(self._ledger.acked, where)
+            await self._say(Reply(final=final, acknowledgement=acknowledgement))
+            self._due -= 1
+        await self._say(Reply(summary=Summary(received, where.transcribed, finals)))
+
+    async def _say(self, reply: Reply) -> None:
+        if reply.acknowledgement:
+            self._acknowledged = time.monotonic()
+        await self._out.say(reply)
+
+
+def _final(step: _Step, outcome: Outcome, order: requests.Order) -> Final | None:
+    """What an engine has heard in a stretch; None where no word is left of it."""
+    span = step.heard.span
+    assert span  # noqa: S101 - for the type checker: there is work on it
+    transcript = engine_wire.decode_transcript(outcome.body)
+    words = order.options.word_offsets or order.options.word_confidence
+    segment = cuts.joined(transcript, span, words=words)
+    if segment is None:
+        return None
+    return Final(
+        segment=segment,
+        language=transcript.language,
+        audio=span.seconds,
+        queue=outcome.queue_seconds,
+        inference=outcome.work_seconds,
+        total=time.monotonic() - step.ended,
+    )

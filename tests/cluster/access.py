@@ -1,0 +1,50 @@
+"""Ways in from this machine: a port that leads to a release, and ``earshot cluster``."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from tests.cluster.kube import Release, until
+
+STATUS = [sys.executable, "-m", "earshot.cli", "cluster", "status"]
+
+
+@contextlib.contextmanager
+def forwarded(release: Release) -> Iterator[str]:
+    """The release's port on this machine, by ``kubectl port-forward``."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    service = f"service/{release.service}"
+    command = ["kubectl", "--namespace", release.space.name, "port-forward", service, f"{port}:80"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
+        try:
+            assert forward.stdout is not None
+            assert "Forwarding" in forward.stdout.readline()
+            yield f"127.0.0.1:{port}"
+        finally:
+            forward.terminate()
+
+
+def status(release: Release) -> str:
+    """What ``earshot cluster status`` prints."""
+    command = [*STATUS, "--namespace", release.space.name]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def explained(release: Release, words: str) -> str:
+    """The line of ``earshot cluster status`` with these words, once it is there. Raises TimeoutError."""
+    seen: list[str] = []
+
+    def is_there() -> bool:
+        seen[:] = [line for line in status(release).splitlines() if words in line]
+        return bool(seen)
+
+    until(is_there, 90, words)
+    return seen[0]

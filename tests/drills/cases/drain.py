@@ -1,0 +1,14 @@
+"""A replica drains."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.drills.drill import Drill, World, every
+
+
+async def _fault(world: World) -> None:
+    await every(8, lambda number: world.stack.signal_replica(number, signal.SIGTERM))
+
+
+DRILL = Drill("drain", "SIGTERM to a replica, every 8 s", _fault)

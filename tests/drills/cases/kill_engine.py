@@ -1,0 +1,12 @@
+"""An engine dies."""
+
+from __future__ import annotations
+
+from tests.drills.drill import Drill, World, every
+
+
+async def _fault(world: World) -> None:
+    await every(4, lambda number: world.stack.kill_worker(number, "engine"))
+
+
+DRILL = Drill("kill_engine", "kill -9 of an engine worker, every 4 s", _fault)

@@ -1,0 +1,12 @@
+"""A listener dies."""
+
+from __future__ import annotations
+
+from tests.drills.drill import Drill, World, every
+
+
+async def _fault(world: World) -> None:
+    await every(6, lambda number: world.stack.kill_worker(number, "listener"))
+
+
+DRILL = Drill("kill_listener", "kill -9 of a listener worker, every 6 s", _fault)

@@ -1,0 +1,12 @@
+"""A narrow way."""
+
+from __future__ import annotations
+
+from tests.drills.drill import Drill, World
+
+
+async def _fault(world: World) -> None:
+    await world.network.add("bandwidth", rate=4)
+
+
+DRILL = Drill("narrow", "32 kbit/s each way, Opus at 24 kbit/s", _fault, codec="opus:24k", real_time=True)

@@ -1,0 +1,105 @@
+"""The load: recordings of spoken digits, streamed at a pace, and what has come of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jiwer
+
+from earshot.audio.decoding import decode_all
+from earshot.audio.formats import AudioFormat
+from earshot.audio.limits import AudioLimits
+from earshot.client import AsyncClient, EarshotError, Encoding, Final, Reconnecting, Summary
+
+_CHUNK = 3_200  # bytes: 100 ms
+_NOT_WORDS = re.compile(r"[^a-z ]+")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Samples (s16, 16 kHz), and the digits that are spoken in them."""
+
+    name: str
+    samples: bytes
+    words: list[str]
+
+
+@dataclass
+class Heard:
+    """What has come of one stream."""
+
+    words: list[str] = field(default_factory=list)
+    breaks: int = 0
+    summary: Summary | None = None
+    error: EarshotError | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether it ended as it should."""
+        return self.error is None and self.summary is not None and self.summary.complete
+
+
+def recordings(folder: Path, seconds: float) -> list[Recording]:
+    """The first ``seconds`` of each, up to the last word that is whole in them."""
+    rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
+    return [_recording(folder, row, seconds) for row in rows]
+
+
+def _recording(folder: Path, row: dict[str, object], seconds: float) -> Recording:
+    data = (folder / str(row["file"])).read_bytes()
+    samples = decode_all(data, AudioFormat(), AudioLimits())[: round(seconds * 16_000)].tobytes()
+    spoken = [word for word in row["words"] if word["end_s"] <= len(samples) / 32_000]  # type: ignore[attr-defined]
+    return Recording(str(row["file"]), samples, [str(word["word"]) for word in spoken])
+
+
+async def stream(target: str, recording: Recording, speed: float, codec: str | None) -> Heard:
+    """One stream at ``speed`` times the pace of speech; ``speed`` 0 is as fast as it goes."""
+    heard = Heard()
+    async with AsyncClient(target) as client:
+        opened = client.stream(
+            _paced(recording.samples, speed),
+            encoding=Encoding.LINEAR16,
+            sample_rate=16_000,
+            codec=codec,
+            interim_results=False,
+        )
+        try:
+            async with opened as events:
+                async for event in events:
+                    if isinstance(event, Final):
+                        heard.words += _NOT_WORDS.sub(" ", event.segment.text.lower()).split()
+                    heard.breaks += isinstance(event, Reconnecting)
+                heard.summary = events.result.summary
+        except EarshotError as exc:
+            heard.error = exc
+    return heard
+
+
+async def _paced(samples: bytes, speed: float) -> AsyncIterator[bytes]:
+    """Chunks when their time has come; where the other side is slow they wait, as in a buffer."""
+    start = asyncio.get_running_loop().time()
+    for number, at in enumerate(range(0, len(samples), _CHUNK)):
+        if speed:
+            due = start + number * 0.1 / speed
+            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+        yield samples[at : at + _CHUNK]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Words of one run that another lacks, has beside, or has otherwise."""
+
+    lost: int
+    doubled: int
+    changed: int
+
+
+def difference(expected: Sequence[Sequence[str]], heard: Sequence[Sequence[str]]) -> Difference:
+    """Summed over streams, by the shortest way from the one to the other."""
+    found = jiwer.process_words([" ".join(words) for words in expected], [" ".join(words) for words in heard])
+    return Difference(found.deletions, found.insertions, found.substitutions)

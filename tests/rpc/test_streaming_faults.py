@@ -31,7 +31,7 @@ from tests.rpc.live import (
     silence,
     talk,
 )
-from tests.rpc.test_life import _scrape
+from tests.rpc.test_figures import scrape
 
 TALK = talk()
 CHUNKS = cut(TALK.tobytes())
@@ -243,7 +243,9 @@ async def test_who_never_reads_is_closed_and_leaves_its_place(start_speech: Star
     async with start_speech("wordy", **settings) as service:
         many = CHUNKS * 10
         async with calling(service, requests(config(), many)):
-            await _until(service, 'earshot_requests_total{code="DEADLINE_EXCEEDED"', "StreamingRecognize")
+            await _until(
+                service, "earshot_requests_total", code="DEADLINE_EXCEEDED", method="StreamingRecognize"
+            )
             assert (await converse(service, config(), [])).summary.complete
 
 
@@ -252,7 +254,7 @@ async def test_a_caller_that_goes_leaves_its_place(start_speech: Start) -> None:
         for _ in range(3):
             async with calling(service, requests(config(), CHUNKS), end=False) as call:
                 await _next(call)
-            await _until(service, "earshot_admitted_requests 0.0")
+            await _until(service, "earshot_admitted_requests", 0.0)
 
 
 async def test_a_full_replica_refuses_before_it_answers(start_speech: Start) -> None:
@@ -270,7 +272,7 @@ async def test_a_full_replica_refuses_before_it_answers(start_speech: Start) -> 
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await service.speech.Recognize(speech_pb2.RecognizeRequest(content=flac(TALK[:16_000])))
             assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        await _until(service, "earshot_admitted_requests 0.0")
+        await _until(service, "earshot_admitted_requests", 0.0)
         assert (await converse(service, config(), CHUNKS)).summary.complete
 
 
@@ -321,11 +323,11 @@ async def test_an_engine_that_dies_in_mid_stream_costs_nothing(start_speech: Sta
     async with start_speech("slow") as service:
         async with calling(service, requests(config(), CHUNKS[:120])) as call:
             heard = Heard([await _next(call)])
-            await _until(service, 'earshot_workers_busy{pool="engines"} 1.0')
+            await _until(service, "earshot_workers_busy", pool="engines")
             _engine().kill()
             while (message := await call.read()) is not grpc.aio.EOF:
                 heard.messages.append(message)
-        await _until(service, 'earshot_worker_restarts_total{pool="engines"} 1.0')
+        await _until(service, "earshot_worker_restarts_total", pool="engines")
     assert heard.finals == whole.finals
     assert heard.summary == whole.summary
 
@@ -357,10 +359,11 @@ def _engine() -> psutil.Process:
     return found
 
 
-async def _until(service: Running, *parts: str) -> None:
-    """Waits for a line of the metrics that has all ``parts``; the test's own time limit bounds it."""
+async def _until(service: Running, name: str, value: float = 1.0, **labels: str) -> None:
+    """Waits for a metric to have ``value``; the test's own time limit bounds it."""
     while True:
-        lines = (await asyncio.to_thread(_scrape, service.metrics_port)).splitlines()
-        if any(all(part in line for part in parts) for line in lines):
-            return
+        for family in await asyncio.to_thread(scrape, service.metrics_port):
+            for one in family.samples:
+                if (one.name, one.value) == (name, value) and labels.items() <= one.labels.items():
+                    return
         await asyncio.sleep(0.02)

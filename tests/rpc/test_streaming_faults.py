@@ -290,6 +290,8 @@ async def test_a_replica_that_leaves_says_so_first(start_speech: Start, tmp_path
             rest, error = await _failing(call)
             heard.messages += rest.messages
             assert (type(error), error.reason) == (errors.UnavailableError, "GOING_AWAY")
+        while _workers():  # it ends by itself now
+            await asyncio.sleep(0.02)
     async with start_speech("exact", resume_keys_file=keys) as staying:
         assert (await _goes_on(staying, heard, config(), CHUNKS)).finals == whole.finals
 

@@ -24,8 +24,8 @@ from tests.rpc.live import (
     silence,
     talk,
 )
+from tests.rpc.seen import listener, until
 from tests.rpc.test_life import Process
-from tests.rpc.test_streaming_faults import _listener, _until
 
 MEBIBYTE = 2**20
 TALK = talk()
@@ -103,18 +103,18 @@ async def _finals(call: Any) -> int:
 def _resident() -> tuple[int, int]:
     """Memory of the front, which is this process, and of the listener."""
     gc.collect()
-    return psutil.Process().memory_info().rss, _listener().memory_info().rss
+    return psutil.Process().memory_info().rss, listener().memory_info().rss
 
 
 async def test_no_descriptor_is_left_open(start_speech: Start) -> None:
     """By streams that end, that are left and that fail, at any time."""
     async with start_speech() as service:
         await _come_and_go(service)
-        listener = _listener()
-        before = psutil.Process().num_fds(), listener.num_fds()
+        ear = listener()
+        before = psutil.Process().num_fds(), ear.num_fds()
         for _ in range(3):
             await _come_and_go(service)
-        assert (psutil.Process().num_fds(), listener.num_fds()) == before
+        assert (psutil.Process().num_fds(), ear.num_fds()) == before
 
 
 async def _come_and_go(service: Running) -> None:
@@ -129,6 +129,6 @@ async def _come_and_go(service: Running) -> None:
                 await _finals(call)
             except grpc.aio.AioRpcError:
                 continue
-    await _until(service, "earshot_admitted_requests 0.0")
-    await _until(service, 'earshot_workers_busy{pool="engines"} 0.0')
-    await _until(service, 'earshot_workers_busy{pool="listener-0"} 0.0')
+    await until(service, "earshot_admitted_requests{", " 0.0")
+    await until(service, "earshot_workers_busy{", 'pool="engines"', " 0.0")
+    await until(service, "earshot_workers_busy{", 'pool="listener-0"', " 0.0")

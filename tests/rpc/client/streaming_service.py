@@ -60,6 +60,7 @@ class Connection:
     config: Any
     numbers: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    relabelled: list[list[str]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -183,7 +184,10 @@ class Handler:
             request = await self.context.read()
             if request is grpc.aio.EOF:
                 return
-            yield request
+            if request.WhichOneof("streaming_request") == "classification_config":
+                self.connection.relabelled.append(list(request.classification_config.candidate_labels))
+            else:
+                yield request
 
     async def _take(self, audio: Any) -> AsyncIterator[Any]:
         self.connection.numbers.append(audio.sequence_number)

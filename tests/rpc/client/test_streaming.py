@@ -358,6 +358,52 @@ def test_labels(listen: Listen, service: Service) -> None:
     assert result.conversation.best == LabelScore("b", 0.5)
 
 
+def test_other_labels_in_mid_stream_hold_also_after_a_break(service: Service) -> None:
+    service.then(Break(12, GONE))
+    with (
+        Client(service.target, retry=HASTY) as client,
+        client.stream(_pieces(PCM), sample_rate=RATE, labels=["a", "b"]) as stream,
+    ):
+        next(stream)
+        stream.relabel(["c", "d"])
+        list(stream)
+
+    first, second = service.connections
+    assert first.config.classification_config.candidate_labels == ["a", "b"]
+    assert first.relabelled in ([["c", "d"]], [])  # the break may come before
+    assert second.config.classification_config.candidate_labels == ["c", "d"]
+    assert second.relabelled == []
+    assert stream.result.text == " ".join(words(SECONDS))
+
+
+async def test_other_labels_are_sent_at_once(service: Service) -> None:
+    told = asyncio.Event()
+
+    async def waiting() -> AsyncIterator[bytes]:
+        yield PCM
+        await told.wait()
+
+    async with AsyncClient(service.target) as client:
+        stream = client.stream(waiting(), sample_rate=RATE, labels=["a", "b"])
+        await anext(stream)
+        stream.relabel(["c", "d"])
+        while not service.connections[0].relabelled:
+            await asyncio.sleep(0.01)
+        told.set()
+        await _all(stream)
+
+    assert service.connections[0].relabelled == [["c", "d"]]
+
+
+def test_labels_must_have_been_asked_for(service: Service) -> None:
+    with (
+        Client(service.target) as client,
+        client.stream(_pieces(PCM), sample_rate=RATE) as stream,
+        pytest.raises(errors.InvalidArgumentError, match="from its beginning"),
+    ):
+        stream.relabel(["a"])
+
+
 class Counted:
     """Pieces, and how many were taken; the last ones only when the service reads again."""
 

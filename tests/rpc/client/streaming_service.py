@@ -72,6 +72,7 @@ class Service:
     connections: list[Connection] = field(default_factory=list)
     repeats: bool = False  # says the last final again after a break, which a service must not
     commits: bool = True
+    ends_badly: bool = False  # breaks once all has been said
     reading: threading.Event = field(default_factory=threading.Event)  # unset: it reads nothing
     target: str = ""
 
@@ -159,6 +160,7 @@ class Handler:
         async for response in self._answers(last=True):
             yield response
         yield self._end()
+        await self._close()
 
     def _begin(self, config: Any) -> Break | None:
         metadata = {key: str(value) for key, value in self.context.invocation_metadata()}
@@ -266,6 +268,10 @@ class Handler:
         ack.resume_token, ack.committed_sequence_number = token, self.heard.sequence
         ack.committed_offset.CopyFrom(duration(self.heard.committed / RATE))
         ack.acked_sequence_number = self.heard.next_number - 1
+
+    async def _close(self) -> None:
+        if self.service.ends_badly:
+            await self.context.abort(grpc.StatusCode.UNAVAILABLE, "reset after the last word")
 
     async def _break(self, fault: Break) -> None:
         if fault.silent:

@@ -31,9 +31,11 @@ _log = logging.getLogger(__name__)
 class _Model(WhisperModel):  # type: ignore[misc] # without types
     """Upstream's, which throws away the text of what it finds no time for."""
 
-    def add_word_timestamps(self, segments: list[list[dict[str, Any]]], *rest: Any, **named: Any) -> Any:
+    def add_word_timestamps(
+        self, segments: list[list[dict[str, Any]]], *rest: object, **named: object
+    ) -> object:
         """Upstream's, with some time left for each segment."""
-        last = super().add_word_timestamps(segments, *rest, **named)
+        last: object = super().add_word_timestamps(segments, *rest, **named)
         for segment in itertools.chain.from_iterable(segments):
             windowed.lengthen(segment)
         return last

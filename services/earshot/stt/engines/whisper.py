@@ -35,14 +35,14 @@ _upstream: Final = import_module("whisper.transcribe")
 _align: Final = _upstream.add_word_timestamps
 
 
-def _align_all(*, segments: list[dict[str, Any]], **rest: Any) -> None:
+def _align_all(*, segments: list[dict[str, Any]], **rest: object) -> None:
     """Upstream's, with some time left for each segment."""
     _align(segments=segments, **rest)
     for segment in segments:
         windowed.lengthen(segment)
 
 
-_upstream.add_word_timestamps = _align_all
+_upstream.add_word_timestamps = _align_all  # type: ignore[attr-defined] # as it is for its own module
 
 
 class WhisperEngine:

@@ -66,7 +66,7 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_asking_for_words_loses_none(engine: Engine, digits: Callable[[str], Spoken]) -> None:
-    """Both libraries throw away a segment whose words they align to no time at all, as a lone digit may be."""
+    """Both libraries throw away a segment whose words they align to no time at all, as a lone digit's."""
     theo = digits("theo.flac").up_to(45)
     plain = engine.transcribe(theo.samples, RecognitionOptions(), never)
     with_words = engine.transcribe(theo.samples, RecognitionOptions(word_offsets=True), never)

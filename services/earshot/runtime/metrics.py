@@ -59,6 +59,9 @@ class Metrics:
         self.speech_seconds = _counter(registry, catalog.SPEECH_SECONDS)
         self.silence_skipped_seconds = _counter(registry, catalog.SILENCE_SKIPPED_SECONDS)
         self.real_time_factor = _histogram(registry, catalog.REAL_TIME_FACTOR)
+        self.streams_resumed = _counter(registry, catalog.STREAMS_RESUMED)
+        self.final_seconds = _histogram(registry, catalog.FINAL_SECONDS)
+        self.first_interim_seconds = _histogram(registry, catalog.FIRST_INTERIM_SECONDS)
         self.characters = _counter(registry, catalog.CHARACTERS)
         _info(registry, catalog.BUILD).info({"version": __version__})
 

@@ -32,6 +32,7 @@ class Metrics:
 
     def __init__(self, component: str) -> None:
         """``component`` is the label that tells the services apart: ``stt`` or ``classification``."""
+        self.component = component
         self.registry = registry = _Registry(component)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -67,7 +68,8 @@ class Metrics:
     def count(self, call: Call, seconds: float) -> None:
         """A call has ended, ``seconds`` after its arrival."""
         self.requests.labels(call.method, call.code.name, call.client).inc()
-        self.request_seconds.labels(call.method, call.client).observe(seconds)
+        exemplar = {"trace_id": call.trace_id} if call.trace and call.trace.sampled else None
+        self.request_seconds.labels(call.method, call.client).observe(seconds, exemplar)
         bytes_of = (call.method, call.codec, call.client)
         self.received_bytes.labels(*bytes_of).inc(call.received_bytes)
         self.sent_bytes.labels(*bytes_of).inc(call.sent_bytes)

@@ -22,7 +22,8 @@ class Figures:
         self._metrics = metrics
         self._call = calls.current()
         self._received = received
-        self._speaking_since: float | None = None
+        self._speaking_since: float | None = None  # by time.monotonic; None: nobody speaks
+        self._shown = False  # words of the stretch that goes on have been
 
     def encoded(self, size: int) -> None:
         """So many bytes of audio have been heard."""
@@ -37,15 +38,15 @@ class Figures:
         self._metrics.audio_seconds.labels(*labels).inc(samples / SAMPLE_RATE)
         self._metrics.decoded_bytes.labels(*labels).inc(samples * _SAMPLE_BYTES)
         if not heard.speaking or heard.span:
-            self._speaking_since = None
+            self._speaking_since, self._shown = None, False
         elif self._speaking_since is None:
             self._speaking_since = time.monotonic()
 
     def interim(self) -> None:
         """Words of the stretch that goes on have been said."""
-        if self._speaking_since is not None:
+        if self._speaking_since is not None and not self._shown:
             self._metrics.first_interim_seconds.observe(time.monotonic() - self._speaking_since)
-            self._speaking_since = float("inf")  # said once for a stretch
+            self._shown = True
 
     def silence(self, samples: int) -> None:
         """So much audio is done with that no engine has heard."""
@@ -53,7 +54,7 @@ class Figures:
 
     def final(self, span: Span, outcome: Outcome, seconds: float) -> None:
         """A stretch has been given out, ``seconds`` after its end was seen."""
-        self._call.spend(Stage.QUEUE, outcome.queue_seconds)
+        self._call.spend(Stage.QUEUE, outcome.queue_seconds, before=outcome.work_seconds)
         self._call.spend(Stage.INFERENCE, outcome.work_seconds)
         self._metrics.final_seconds.observe(seconds)
         self._metrics.speech_seconds.labels(self._call.client).inc(span.seconds)

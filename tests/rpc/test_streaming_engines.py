@@ -53,7 +53,7 @@ def _wrong(reference: str, heard: str) -> float:
 
 
 async def test_noise_is_not_made_into_sentences(shared: Path) -> None:
-    """Two words are heard in half a minute, both in a passage of music that the detector takes for speech."""
+    """One word is heard in half a minute, in a passage of music that the detector takes for speech."""
     folder = shared / "data" / "speech" / "nonspeech"
     async with _real(engine="pocketsphinx") as service:
         words = {}
@@ -64,4 +64,4 @@ async def test_noise_is_not_made_into_sentences(shared: Path) -> None:
             heard = await converse(service, config(), cut(audio.tobytes()))
             words[path.name] = heard.text.split()
     assert words
-    assert sum(map(len, words.values())) <= 2, words
+    assert sum(map(len, words.values())) <= 1, words

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.kube import Document, Release, until
 
+LOOK_SECONDS = 2.0
 SCRIPT = Path(__file__).with_name("load.py")
 Plan = dict[str, dict[str, float]]
 # 20 calls/s, most of them cheap: two cores have to do for everything. "models" is one to each service.
@@ -88,16 +89,20 @@ def traffic(release: Release, plan: Plan, *, attempts: int = 1, node: str = "") 
 
 @contextlib.contextmanager
 def _heard(release: Release, name: str, made: Traffic) -> Iterator[None]:
-    """Calls are added as they end. What follows a log may miss some of it, and end before it does."""
-    command = ["kubectl", "--namespace", release.space.name, "logs", "--follow", name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as logs:
-        reader = threading.Thread(target=lambda: made.calls.extend(map(_call, logs.stdout or ())))
-        reader.start()
+    """Looks at the log every other second. What follows a log may end, or fall silent, without a word."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            made.calls = _logged(release, name)
+
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(look)
         try:
             yield
         finally:
-            logs.terminate()
-            reader.join()
+            over.set()
+            looking.result()
 
 
 def _finished(release: Release, name: str) -> list[Call]:
@@ -105,6 +110,10 @@ def _finished(release: Release, name: str) -> list[Call]:
     release.space.kubectl("exec", name, "--", "python", "-c", "import os; os.kill(1, 15)")
     succeeded = "--for=jsonpath={.status.phase}=Succeeded"
     release.space.kubectl("wait", f"pod/{name}", succeeded, "--timeout=60s")
+    return _logged(release, name)
+
+
+def _logged(release: Release, name: str) -> list[Call]:
     return [_call(line) for line in release.space.kubectl("logs", name).splitlines()]
 
 

@@ -62,10 +62,10 @@ def _stt(release: Release, **changed: object) -> Document:
 
 
 def test_a_release_by_another_name_is_found(release: Release) -> None:
+    until(lambda: status(release).count("\thealthy\t") == 2, 30, "Envoy's view of two pods")
     printed = status(release)
     for component in ("stt", "classification", "envoy"):
         assert f"speech-{component}\t1\t1\t1\tready" in printed
-    assert printed.count("\thealthy\t") == 2
 
 
 @pytest.mark.parametrize(("origin", "allowed"), [(PAGE, PAGE), ("https://elsewhere.example", None)])

@@ -20,7 +20,7 @@ RUN mkdir --parents services/earshot deploy/envoy deploy/prometheus \
     && touch LICENSE README.md && echo '__version__ = "0"' > services/earshot/__init__.py
 COPY pyproject.toml ./
 # openai-whisper asks for triton, a compiler for GPUs of 1 GB, and does without it on a CPU.
-RUN pip --python /opt/venv/bin/python install --no-compile "$TORCH" '.[stt,classification]' \
+RUN pip --python /opt/venv/bin/python install --no-compile "$TORCH" '.[stt,classification,tracing]' \
     && pip --python /opt/venv/bin/python uninstall --yes earshot \
     && case "$TORCH" in *+cpu) pip --python /opt/venv/bin/python uninstall --yes triton ;; esac
 # A service reads none of this: tests, what torch's C++ users compile with, names for debuggers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from monitoring.panels import About, Limits, Panel, Query, board, heat, lines, numbers
-from monitoring.selectors import CALLS, REPLICAS, quantile, rate
+from monitoring.selectors import CALLS, REPLICAS, quantile, rate, total
 
 _STAGES = "earshot_stage_seconds"
 _FACTOR = "earshot_real_time_factor"
@@ -16,6 +16,7 @@ def speech() -> Dashboard:
     """The dashboard for a slow answer."""
     rows = [
         ("Stages", _stages()),
+        ("Streams", _streams()),
         ("Pace", _pace()),
         ("Audio", _audio()),
         ("Codecs", _codecs()),
@@ -42,6 +43,36 @@ def _stages() -> list[Panel]:
             Query(quantile(0.95, _STAGES, REPLICAS, by), "{{component}} {{method}} {{stage}}"),
         ),
     ]
+
+
+def _streams() -> list[Panel]:
+    open_now = f'{REPLICAS},method=~"Streaming.+"'
+    return [
+        lines(
+            About("Streams open", "Live streams that are being answered.", "short"),
+            Query(total("earshot_requests_in_flight", open_now, "component"), "{{component}}"),
+        ),
+        lines(
+            About("First interim", "From the start of a stretch of speech to its first words shown.", "s"),
+            *_late("earshot_stream_first_interim_seconds"),
+        ),
+        lines(
+            About("Final", "From the end of a stretch of speech to its final words.", "s", Limits(1, 2)),
+            *_late("earshot_stream_final_seconds"),
+        ),
+        lines(
+            About("Finals", "Stretches of speech given out.", "cps"),
+            Query(rate("earshot_stream_final_seconds_count", REPLICAS, "pod"), "{{pod}}"),
+        ),
+        lines(
+            About("Resumed", "Connections that went on with a stream that broke, or had to move.", "cps"),
+            Query(rate("earshot_streams_resumed_total", REPLICAS, "pod"), "{{pod}}"),
+        ),
+    ]
+
+
+def _late(metric: str) -> list[Query]:
+    return [Query(quantile(share, metric, REPLICAS), f"p{share * 100:g}") for share in (0.5, 0.95)]
 
 
 def _pace() -> list[Panel]:

@@ -15,8 +15,8 @@ VARIABLES = {
     "$release": ".+",
     "$service": ".+",
     "$client": ".+",
-    "$__rate_interval": "5m",
-    "$__range": "5m",
+    "$__rate_interval": "15m",  # longer than the test, however slow the machine
+    "$__range": "15m",
 }
 
 

@@ -83,7 +83,7 @@ def watched() -> Iterator[Watched]:
 async def _traffic(watched: Watched) -> None:
     """Twice the same, seen twice each time: only what grows between two scrapes has a rate."""
     async with grpc.aio.insecure_channel(watched.whole.target) as channel:
-        callers = Callers(channel, watched.ledger)
+        callers = Callers(channel, watched.whole.target, watched.ledger)
         await callers.round()
         await asyncio.sleep(SCRAPED_TWICE)
         _kill_an_engine(watched.whole)
@@ -176,8 +176,10 @@ def test_every_series_that_an_alert_reads_is_there(watched: Watched) -> None:
     assert not {one for one in missing if not any(known in one for known in ABSENT)}
 
 
-def test_no_alert_fires_over_a_little_trouble(watched: Watched) -> None:
-    assert [rule["name"] for rule in watched.prometheus.rules() if rule.get("state") == "firing"] == []
+def test_no_alert_fires_that_has_no_reason(watched: Watched) -> None:
+    firing = {rule["name"] for rule in watched.prometheus.rules() if rule.get("state") == "firing"}
+    # Callers were turned away on purpose; on a slow machine that is so for as long as this alert waits.
+    assert firing <= {"EarshotErrorBudgetBurnsFast"}
 
 
 def test_all_that_is_exposed_is_in_the_catalogue_and_the_other_way_round(watched: Watched) -> None:
@@ -270,7 +272,7 @@ async def test_top_shows_the_calls_of_the_moment(watched: Watched) -> None:
     top = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     shown = asyncio.ensure_future(top.communicate())
     async with grpc.aio.insecure_channel(watched.whole.target) as channel:
-        callers = Callers(channel, Ledger())
+        callers = Callers(channel, watched.whole.target, Ledger())
         (text,) = [one for one in requests() if isinstance(one, ClassifyRequest) and one.inputs]
         while not shown.done():  # whenever it looks, there are calls
             await callers.call(text, "app")

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 
+from earshot.client import AsyncClient, Final, Interim
 from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
 from earshot.local import samples
 
@@ -40,8 +41,9 @@ class Ledger:
 class Callers:
     """Several clients on one connection."""
 
-    def __init__(self, channel: grpc.aio.Channel, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, channel: grpc.aio.Channel, target: str, ledger: Ledger) -> None:
+        """``target`` is where ``channel`` leads."""
+        self._target, self._ledger = target, ledger
         speech = speech_pb2_grpc.SpeechToTextStub(channel)
         texts = classification_pb2_grpc.ZeroShotClassifierStub(channel)
         self._methods: dict[type, tuple[str, Callable[..., Any]]] = {
@@ -69,9 +71,21 @@ class Callers:
         for client in (*CLIENTS, "somebody"):
             for request in requests():
                 await self.call(request, client)
+        await self.stream()
         clip = next(requests())
         crowd: list[Coroutine[Any, Any, None]] = [self.call(clip, CLIENTS[1]) for _ in range(CROWD)]
         await asyncio.gather(*crowd)
+
+    async def stream(self) -> None:
+        """Speech as it is spoken, from one who wants to read along; it is in no ledger."""
+        caller = {"x-earshot-client": CLIENTS[0]}
+        recording = next(SAMPLES.glob("*.wav"))
+        async with (
+            AsyncClient(self._target, metadata=caller) as client,
+            client.stream(recording, realtime=True) as stream,
+        ):
+            kinds = [type(event) async for event in stream]
+        assert {Interim, Final} <= set(kinds)
 
 
 def requests() -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from earshot.stt import types as speech
 class FakeSpeech:
     """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails, ``abort`` dies,
     ``misshapen`` answers nonsense, ``echo`` hears a canary.
+
+    ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB.
     """
 
     info: speech.ModelInfo
@@ -31,10 +34,19 @@ class FakeSpeech:
         if not samples.any():
             return speech.Transcript()
         end = len(samples) / speech.SAMPLE_RATE
+        if self.info.name in ("exact", "wordy"):
+            return _exact(samples, 65_536 if self.info.name == "wordy" else 1, options)
         words = (speech.Word("heard", 0.0, end / 2), speech.Word(str(len(samples)), end / 2, end, 0.5))
         text = "the canary sings" if self.info.name == "echo" else f"heard {len(samples)}"
         segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
         return speech.Transcript((segment,), options.language)
+
+
+def _exact(samples: speech.Samples, times: int, options: speech.RecognitionOptions) -> speech.Transcript:
+    end = len(samples) / speech.SAMPLE_RATE
+    text = f"{zlib.crc32(samples):08x}" * times
+    words = (speech.Word(text, 0.0, end),) if options.word_offsets else ()
+    return speech.Transcript((speech.Segment(text, 0.0, end, 0.75, words),), options.language)
 
 
 def load_speech(model: str, options: dict[str, str]) -> FakeSpeech:

@@ -59,7 +59,7 @@ class Classifier:
     def _observe(self, requests: Sequence[ClassificationRequest], outcome: Outcome) -> None:
         self.admission.observe(outcome.work_seconds)
         call = calls.current()
-        call.spend(Stage.QUEUE, outcome.queue_seconds)
+        call.spend(Stage.QUEUE, outcome.queue_seconds, before=outcome.work_seconds)
         call.spend(Stage.CLASSIFY, outcome.work_seconds)
         characters = sum(len(request.text) for request in requests)
         self._metrics.characters.labels(call.client).inc(characters)

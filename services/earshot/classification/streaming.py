@@ -23,7 +23,9 @@ from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.requests import Question
 from earshot.classification.transcripts import Transcripts
 from earshot.gen.v1 import audio_pb2, classification_pb2, speech_pb2
+from earshot.rpc.codecs import codec_of
 from earshot.rpc.wire import duration
+from earshot.runtime import calls
 from earshot.runtime.draining import Draining, gone
 from earshot.runtime.outbox import Outbox
 from earshot.runtime.seals import Seals
@@ -101,7 +103,7 @@ class Session:
 
     async def _to_hear(self, messages: Requests) -> AsyncIterator[_ToHear]:
         """What the other service is told: the config, then the audio. New labels are kept here."""
-        config = self._config
+        config, call, unknown = self._config, calls.current(), True
         yield _ToHear(
             streaming_config=speech_pb2.StreamingRecognitionConfig(
                 config=config.recognition_config,
@@ -113,6 +115,9 @@ class Session:
         async for message in messages:
             kind = message.WhichOneof("streaming_request")
             if kind == "audio":
+                if unknown and message.audio.content:
+                    call.codec = codec_of(config.recognition_config, message.audio.content)
+                    unknown = False
                 yield _ToHear(audio=message.audio)
             elif kind == "classification_config":
                 self._question = self._scoring.ask(message.classification_config, "classification_config")

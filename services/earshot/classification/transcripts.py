@@ -99,6 +99,7 @@ def _metadata() -> dict[str, str]:
     """The call that we answer, and for whom, in the other service's log and figures as well."""
     call = calls.current()
     caller = {CLIENT_HEADER: call.claimed_client} if call.claimed_client else {}
+    caller |= call.trace.headers() if call.trace else {}
     return {"x-request-id": REQUEST_ID.get()} | caller
 
 

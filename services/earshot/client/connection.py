@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -89,12 +90,22 @@ class Connection:
         """What goes with a call beside its messages; raises FailedPreconditionError once closed."""
         if self._closed:
             raise errors.FailedPreconditionError("this client is closed: make a new one")
-        return {REQUEST_ID: str(uuid.uuid4())} | self._metadata | _lower(metadata)
+        return {REQUEST_ID: str(uuid.uuid4())} | _trace() | self._metadata | _lower(metadata)
 
     def _check_size(self, request: Message) -> None:
         size = request.ByteSize()
         if size > self._max_message_bytes:
             raise too_large(size, self._max_message_bytes)
+
+
+def _trace() -> dict[str, str]:
+    """The W3C context of the trace in which the caller's program makes this call, where it has one."""
+    carrier: dict[str, str] = {}
+    if "opentelemetry" in sys.modules:  # else nobody can have begun a trace
+        from opentelemetry import propagate  # noqa: PLC0415
+
+        propagate.inject(carrier)
+    return carrier
 
 
 def _lower(metadata: Mapping[str, str] | None) -> dict[str, str]:

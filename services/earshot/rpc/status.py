@@ -6,7 +6,8 @@ Details follow AIP-193: ``ErrorInfo`` always, ``BadRequest`` for the field at fa
 
 from __future__ import annotations
 
-from typing import Final, cast
+from collections.abc import Sequence
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf import any_pb2, message
@@ -44,21 +45,30 @@ def code_of(error: errors.EarshotError) -> grpc.StatusCode:
     return next((code for kind, code in _CODES if isinstance(error, kind)), grpc.StatusCode.UNKNOWN)
 
 
-def to_status(error: errors.EarshotError) -> status_pb2.Status:
-    """``error`` with its details, as it goes over the wire."""
+def to_status(error: errors.EarshotError, trace_id: str = "") -> status_pb2.Status:
+    """``error`` with its details, as it goes over the wire; ``trace_id`` stands in its ``ErrorInfo``."""
     status = status_pb2.Status(code=code_of(error).value[0], message=error.message)
-    for detail in _details(error):
+    for detail in _details(error, trace_id):
         status.details.add().Pack(detail)
     return status
 
 
-def to_grpc_status(error: errors.EarshotError) -> grpc.Status:
-    """The same as :func:`to_status`, in the form that a server context takes."""
-    return rpc_status.to_status(to_status(error))
+def to_grpc_status(
+    error: errors.EarshotError, trace_id: str = "", trailers: Sequence[tuple[str, str]] = ()
+) -> grpc.Status:
+    """The same as :func:`to_status`, in the form that a server context takes; ``trailers`` go with it: what
+    has been set on the context does not.
+    """
+    status: Any = rpc_status.to_status(to_status(error, trace_id))
+    made: grpc.Status = status._replace(trailing_metadata=(*status.trailing_metadata, *trailers))
+    return made
 
 
-def _details(error: errors.EarshotError) -> list[message.Message]:
-    details: list[message.Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+def _details(error: errors.EarshotError, trace_id: str) -> list[message.Message]:
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    if trace_id:
+        info.metadata["trace_id"] = trace_id
+    details: list[message.Message] = [info]
     if isinstance(error, errors.InvalidArgumentError):
         details.append(_bad_request(error))
     if isinstance(error, errors.QuotaExceededError):

@@ -6,11 +6,16 @@ import contextvars
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
 from earshot.runtime.labels import NO_AUDIO, OTHER
+
+if TYPE_CHECKING:
+    from earshot.runtime.tracing import Trace
+
+_MOST_INTERVALS: Final = 1000  # spans of one call: a stream may last for hours
 
 
 class Stage(StrEnum):
@@ -42,10 +47,20 @@ class Call:
     code: grpc.StatusCode = grpc.StatusCode.UNKNOWN
     reason: str = ""  # of an error, as earshot.errors has them
     stages: dict[Stage, float] = field(default_factory=dict)  # seconds
+    trace: Trace | None = None  # None: traces are off
+    intervals: list[tuple[Stage, float, float]] = field(default_factory=list)  # by time.monotonic; if traced
 
-    def spend(self, stage: Stage, seconds: float) -> None:
-        """So much time went into ``stage``, beside what already has."""
+    def spend(self, stage: Stage, seconds: float, before: float = 0.0) -> None:
+        """So much time went into ``stage``, beside what already has, up to ``before`` seconds ago."""
         self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+        if self.trace and self.trace.sampled and len(self.intervals) < _MOST_INTERVALS:
+            end = time.monotonic() - before
+            self.intervals.append((stage, end - seconds, end))
+
+    @property
+    def trace_id(self) -> str:
+        """The trace's id; empty where traces are off."""
+        return self.trace.id if self.trace else ""
 
 
 _CURRENT: Final[contextvars.ContextVar[Call]] = contextvars.ContextVar("call")

@@ -122,6 +122,18 @@ REAL_TIME_FACTOR: Final = _histogram(
     "ratio",
     "Time at work (decoding and inference) over the length of the audio.",
 )
+STREAMS_RESUMED: Final = _counter(
+    "earshot_streams_resumed", "connections", "Connections of streams that went on by a resume token."
+)
+FINAL_SECONDS: Final = _histogram(
+    "earshot_stream_final_seconds", SECONDS, "seconds", "From the end of a stretch of speech to its final."
+)
+FIRST_INTERIM_SECONDS: Final = _histogram(
+    "earshot_stream_first_interim_seconds",
+    SECONDS,
+    "seconds",
+    "From the start of a stretch of speech to its first interim result.",
+)
 CHARACTERS: Final = _counter("earshot_characters", "characters", "Length of the texts scored.", "client")
 
 OURS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Spec))

@@ -8,6 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -20,10 +21,12 @@ from earshot.runtime.calls import Call, Stage
 from earshot.runtime.labels import CLIENT_HEADER, Clients
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
+from earshot.runtime.tracing import Tracing
 
 _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
 REPLICA_TRAILER: Final = "earshot-replica"
+TRACE_TRAILER: Final = "earshot-trace-id"
 _LONGEST: Final = 128  # characters of what callers may have us repeat
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
@@ -33,13 +36,21 @@ StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncGenerator[Mes
 StreamHandler = Callable[[AsyncIterator[Message], Context], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Who is told of calls."""
+
+    replica: str
+    metrics: Metrics
+    tracing: Tracing | None = None  # None: off
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of this API's methods; health and reflection pass untouched."""
 
-    def __init__(self, metrics: Metrics, replica: str, clients: Clients, patience: float) -> None:
+    def __init__(self, observer: Observer, clients: Clients, patience: float) -> None:
         """``patience``: seconds that a stream may wait for a caller who does not read."""
-        self._metrics, self._replica, self._clients = metrics, replica, clients
-        self._patience = patience
+        self._observer, self._clients, self._patience = observer, clients, patience
 
     async def intercept_service(
         self,
@@ -50,7 +61,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
-        call = _Wrapped(self._call(handler_call_details), self._metrics, self._replica)
+        call = _Wrapped(self._call(handler_call_details), self._observer)
         coders = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
@@ -64,8 +75,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _call(self, details: grpc.HandlerCallDetails) -> Call:
         metadata = dict(details.invocation_metadata or ())
+        tracing = self._observer.tracing
+        method = details.method.removeprefix(_OURS)
         return Call(
-            method=details.method.rpartition("/")[2],
+            method=method.rpartition("/")[2],
+            trace=tracing.begin(method, metadata) if tracing else None,
             request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[:_LONGEST],
             client=self._clients.label(metadata),
             claimed_client=str(metadata.get(CLIENT_HEADER, ""))[:_LONGEST],
@@ -75,8 +89,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 class _Wrapped:
     """One call, from its arrival to its end."""
 
-    def __init__(self, call: Call, metrics: Metrics, replica: str) -> None:
-        self._call, self._metrics, self._replica = call, metrics, replica
+    def __init__(self, call: Call, observer: Observer) -> None:
+        self._call, self._observer, self._metrics = call, observer, observer.metrics
 
     def unary(self, behaviour: UnaryBehaviour) -> UnaryBehaviour:
         async def wrapped(request: Message, context: Context) -> Message:
@@ -119,9 +133,7 @@ class _Wrapped:
         call = self._call
         calls.begin(call)
         REQUEST_ID.set(call.request_id)
-        context.set_trailing_metadata(
-            ((REPLICA_TRAILER, self._replica), (REQUEST_ID_HEADER, call.request_id))
-        )
+        context.set_trailing_metadata(self._trailers())
         self._metrics.in_flight.labels(call.method).inc()
         # When the transport has the answer, or has given up; the stubs want a class of their own.
         context.add_done_callback(cast("Any", self._end))
@@ -135,7 +147,13 @@ class _Wrapped:
             raise exc
         error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
         self._answered(code_of(error), error.reason)
-        return to_grpc_status(error)
+        return to_grpc_status(error, self._call.trace_id, self._trailers())
+
+    def _trailers(self) -> tuple[tuple[str, str], ...]:
+        """Who answered what, for callers to quote."""
+        call = self._call
+        trace = ((TRACE_TRAILER, call.trace_id),) if call.trace else ()
+        return (REPLICA_TRAILER, self._observer.replica), (REQUEST_ID_HEADER, call.request_id), *trace
 
     def _answered(self, code: grpc.StatusCode, reason: str = "") -> None:
         self._call.answered = time.monotonic()
@@ -147,6 +165,8 @@ class _Wrapped:
         self._metrics.in_flight.labels(call.method).dec()
         self._metrics.count(call, now - call.began)
         log_call(call, now - call.began)
+        if call.trace:
+            call.trace.end(call)
 
 
 async def _write(context: Context, response: Message, patience: float) -> None:

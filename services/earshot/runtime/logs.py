@@ -73,4 +73,5 @@ def log_call(call: Call, seconds: float) -> None:
         received_bytes=call.received_bytes,
         sent_bytes=call.sent_bytes,
         request_id=call.request_id,
+        **({"trace_id": call.trace_id} if call.trace else {}),
     )

@@ -32,6 +32,7 @@ class Metrics:
 
     def __init__(self, component: str) -> None:
         """``component`` is the label that tells the services apart: ``stt`` or ``classification``."""
+        self.component = component
         self.registry = registry = _Registry(component)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
@@ -58,13 +59,17 @@ class Metrics:
         self.speech_seconds = _counter(registry, catalog.SPEECH_SECONDS)
         self.silence_skipped_seconds = _counter(registry, catalog.SILENCE_SKIPPED_SECONDS)
         self.real_time_factor = _histogram(registry, catalog.REAL_TIME_FACTOR)
+        self.streams_resumed = _counter(registry, catalog.STREAMS_RESUMED)
+        self.final_seconds = _histogram(registry, catalog.FINAL_SECONDS)
+        self.first_interim_seconds = _histogram(registry, catalog.FIRST_INTERIM_SECONDS)
         self.characters = _counter(registry, catalog.CHARACTERS)
         _info(registry, catalog.BUILD).info({"version": __version__})
 
     def count(self, call: Call, seconds: float) -> None:
         """A call has ended, ``seconds`` after its arrival."""
         self.requests.labels(call.method, call.code.name, call.client).inc()
-        self.request_seconds.labels(call.method, call.client).observe(seconds)
+        exemplar = {"trace_id": call.trace_id} if call.trace and call.trace.sampled else None
+        self.request_seconds.labels(call.method, call.client).observe(seconds, exemplar)
         bytes_of = (call.method, call.codec, call.client)
         self.received_bytes.labels(*bytes_of).inc(call.received_bytes)
         self.sent_bytes.labels(*bytes_of).inc(call.sent_bytes)

@@ -16,12 +16,13 @@ from earshot import errors
 from earshot.rpc.limits import HEADROOM_BYTES
 from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
-from earshot.runtime.interceptors import CallInterceptor
+from earshot.runtime.interceptors import CallInterceptor, Observer
 from earshot.runtime.labels import Clients
 from earshot.runtime.logs import logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.reflection import add_reflection
 from earshot.runtime.settings import ServiceSettings
+from earshot.runtime.tracing import tracing
 
 # Health components of every service.
 RUNNING: Final = "running"  # no signal to stop has come
@@ -42,6 +43,7 @@ class Server:
 
     def __init__(self, settings: ServiceSettings, metrics: Metrics, health: Health) -> None:
         self._settings, self._metrics, self._health = settings, metrics, health
+        self._tracing = tracing(settings, metrics.component)
 
     async def run(self, service: Service) -> None:
         """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once."""
@@ -67,12 +69,15 @@ class Server:
             await server.stop(0)
             await service.close()
             stop_metrics()
+            if self._tracing:
+                await asyncio.to_thread(self._tracing.close)
             logger().info("stopped")
 
     def _build(self, service: Service) -> grpc.aio.Server:
         settings = self._settings
         clients = Clients(settings.client_names)
-        interceptor = CallInterceptor(self._metrics, settings.replica, clients, settings.stream_idle_seconds)
+        observer = Observer(settings.replica, self._metrics, self._tracing)
+        interceptor = CallInterceptor(observer, clients, settings.stream_idle_seconds)
         server = grpc.aio.server(interceptors=(interceptor,), options=_options(settings))
         service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)

@@ -42,6 +42,13 @@ class ServiceSettings(BaseSettings):
         description="Names that callers may give in x-earshot-client to have figures of their own, as a,b,c.",
     )
 
+    otlp_endpoint: str = Field(
+        "", description="Where traces go, OTLP over gRPC, as http://collector:4317; empty: there are none."
+    )
+    trace_share: float = Field(
+        0.01, ge=0, le=1, description="Share of calls that are traced, where the caller has not decided."
+    )
+
     engine: str = Field("auto", description="Engine; auto: the best one whose weights are here.")
     model: str = Field("", description="Model: a name, a file or a folder; empty: the engine's default.")
     cache: Path = Field(

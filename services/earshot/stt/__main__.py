@@ -48,7 +48,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     draining = Draining()
     transcriber = Transcriber(decoders, engines, admission, metrics)
     streams = Streams(
-        Hearing(listeners, engines, draining, SessionLimits.of(settings)),
+        Hearing(listeners, engines, draining, metrics, SessionLimits.of(settings)),
         admission,
         Seals(KeyRing(settings.resume_keys_file), _PURPOSE, settings.resume_token_seconds, TOKEN_FIELD),
         StreamOptions.of(settings),
@@ -57,7 +57,13 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     servicer = SpeechToTextServicer(transcriber, streams, options)
 
     async def load() -> None:
-        await asyncio.gather(transcriber.start(), listeners.start())
+        starting = [asyncio.ensure_future(one.start()) for one in (transcriber, listeners)]
+        try:
+            await asyncio.gather(*starting)
+        finally:  # what keeps the one from starting leaves no other half started
+            for one in starting:
+                one.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
 
     async def close() -> None:
         await listeners.stop()

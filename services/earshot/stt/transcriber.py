@@ -104,7 +104,7 @@ class Transcriber:
 
 def _spend(outcome: Outcome, stage: Stage) -> None:
     call = calls.current()
-    call.spend(Stage.QUEUE, outcome.queue_seconds)
+    call.spend(Stage.QUEUE, outcome.queue_seconds, before=outcome.work_seconds)
     call.spend(stage, outcome.work_seconds)
 
 

@@ -65,12 +65,12 @@ def test_a_stream_takes_its_share_of_a_place() -> None:
     with ExitStack() as inside:
         for _ in range(10):
             inside.enter_context(admission.permit(0, 0.1))
-        assert metrics.registry.get_sample_value("earshot_admitted_requests") == 1
+        assert metrics.registry.get_sample_value("earshot_admitted_requests", {"component": "stt"}) == 1
         with pytest.raises(errors.ResourceExhaustedError), admission.permit(0, 0.1):
             pass
         with pytest.raises(errors.ResourceExhaustedError), admission.permit(1):
             pass
-    assert metrics.registry.get_sample_value("earshot_admitted_requests") == 0
+    assert metrics.registry.get_sample_value("earshot_admitted_requests", {"component": "stt"}) == 0
     with admission.permit(1):
         pass
 
@@ -90,7 +90,7 @@ def test_shares_come_back_to_nothing() -> None:
     for share in (0.1, 0.3, 0.7, 0.15) * 1000:
         with admission.permit(0, share):
             pass
-    assert metrics.registry.get_sample_value("earshot_admitted_requests") == 0
+    assert metrics.registry.get_sample_value("earshot_admitted_requests", {"component": "stt"}) == 0
     with ExitStack() as inside:
         for _ in range(3):
             inside.enter_context(admission.permit(0, 1 / 3))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from earshot import errors
 from earshot.gen.v1 import audio_pb2, speech_pb2
+from earshot.rpc.codecs import codec_of
+from earshot.runtime import calls
 from earshot.runtime.admission import Admission
 from earshot.runtime.draining import gone
 from earshot.runtime.seals import Seals
@@ -54,10 +56,12 @@ class Streams:
         where = position.opened(config, model.name, self._seals)
         if self._hearing.draining.is_on:
             raise gone()
+        if config.resume_token:
+            self._hearing.metrics.streams_resumed.inc()
         answering = Answering(self._seals, selection, self._options.replica)
         with self._admission.permit(0, self._options.share):
             session = Session(self._hearing, order, where)
-            async with contextlib.aclosing(session.replies(messages)) as replies:
+            async with contextlib.aclosing(session.replies(_noted(messages, config))) as replies:
                 async for reply in replies:
                     yield answering.message(reply)
 
@@ -67,3 +71,14 @@ class Streams:
                 return await requests.first(messages)
         except TimeoutError:
             raise errors.DeadlineExceededError("no config came", reason="STREAM_IDLE") from None
+
+
+async def _noted(
+    messages: requests.Requests, config: speech_pb2.StreamingRecognitionConfig
+) -> AsyncGenerator[speech_pb2.StreamingRecognizeRequest, None]:
+    """``messages``; the first audio says for the figures how it is encoded."""
+    call, unknown = calls.current(), True
+    async for message in messages:
+        if unknown and message.audio.content:
+            call.codec, unknown = codec_of(config.config, message.audio.content), False
+        yield message

@@ -20,12 +20,14 @@ from earshot import errors
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.draining import Draining, gone
+from earshot.runtime.metrics import Metrics
 from earshot.runtime.outbox import Outbox
 from earshot.runtime.pool import Pool
 from earshot.stt import wire as engine_wire
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming import cuts, requests, wire
 from earshot.stt.streaming.agreement import Agreement
+from earshot.stt.streaming.figures import Figures
 from earshot.stt.streaming.ledger import Ledger
 from earshot.stt.streaming.listeners import Ear, Listeners
 from earshot.stt.streaming.position import Position
@@ -61,6 +63,7 @@ class Hearing:
     listeners: Listeners
     engines: Pool
     draining: Draining
+    metrics: Metrics
     limits: SessionLimits
 
 
@@ -84,6 +87,7 @@ class Session:
             mark = mark.encoded_anew(order.audio_format, position.origin)
         self._base = mark.sample  # where the audio of this connection begins
         self._ledger = Ledger(order.audio_format, mark)
+        self._figures = Figures(hearing.metrics, position.origin)
         self._steps: asyncio.Queue[_Step | errors.EarshotError | None] = asyncio.Queue(_AHEAD)
         self._out: Outbox[Reply] = Outbox()
         self._interim: asyncio.Task[None] | None = None
@@ -159,6 +163,7 @@ class Session:
         size = form.sample_rate * form.frame_bytes * _RAW_PIECE if form.is_raw else _PIECE
         for start in range(0, len(content), size):
             await self._push(ear, content[start : start + size])
+        self._figures.encoded(len(content))
         if time.monotonic() - self._acknowledged >= _ACKNOWLEDGE and not self._out.is_full:
             await self._say(Reply(acknowledgement=Acknowledgement(self._ledger.acked)))
 
@@ -172,6 +177,7 @@ class Session:
 
     async def _step(self, heard: wire.Heard, samples: Blob | None) -> None:
         """Takes account of what the listener says; a stretch that has ended goes to an engine."""
+        self._figures.heard(heard)
         work = None
         if heard.span and samples:
             self._begin_stretch()
@@ -227,6 +233,7 @@ class Session:
             if segment and agreement is self._agreement:
                 stable, unstable = agreement.add(segment.text)
                 await self._say(Reply(interim=Interim(heard.span, stable, unstable, transcript.language)))
+                self._figures.interim()
 
     # Giving out.
 
@@ -239,11 +246,20 @@ class Session:
                 raise step
             final = _final(step, await step.work, self._order) if step.work else None
             finals += final is not None
+            self._count(step, where.origin)
             where, received = msgspec.structs.replace(step.position, finals=finals), step.heard.received
             acknowledgement = Acknowledgement(self._ledger.acked, where)
             await self._say(Reply(final=final, acknowledgement=acknowledgement))
             self._due -= 1
         await self._say(Reply(summary=Summary(received, where.transcribed, finals)))
+
+    def _count(self, step: _Step, origin: int) -> None:
+        """A step is about to be given out; the one before had got to ``origin``."""
+        span, heard = step.heard.span, 0
+        if span and step.work:
+            heard = span.end - span.start
+            self._figures.final(span, step.work.result(), time.monotonic() - step.ended)
+        self._figures.silence(step.position.origin - origin - heard)
 
     async def _say(self, reply: Reply) -> None:
         if reply.acknowledgement:

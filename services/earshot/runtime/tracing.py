@@ -1,0 +1,137 @@
+"""Traces of calls, by OpenTelemetry: W3C context in and out, a span for a call and each of its stages.
+
+Off unless a collector is named, and then nothing of OpenTelemetry is imported. A call's spans are made when
+it has ended, of what is then known of it: while it runs, only its ids exist.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from earshot import __version__, errors
+from earshot.runtime.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+    from earshot.runtime.calls import Call
+
+_CONTEXT: Final = ("traceparent", "tracestate")  # W3C Trace Context
+_HEX_DIGITS: Final = 32
+# Codes by which a call failed and it was not the caller's mistake: the span counts as failed.
+_FAULTS: Final = frozenset(
+    ("UNKNOWN", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+)
+
+
+class Trace:
+    """The span of one call."""
+
+    def __init__(self, tracer: Tracer, span: Span) -> None:
+        self._tracer, self._span = tracer, span
+        self._epoch = time.time() - time.monotonic()  # of this call alone: clocks are set while we run
+
+    @property
+    def id(self) -> str:
+        """The trace's id, in hexadecimal; the same in every service that the call passes."""
+        return format(self._span.get_span_context().trace_id, f"0{_HEX_DIGITS}x")
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is recorded."""
+        return self._span.is_recording()
+
+    def headers(self) -> dict[str, str]:
+        """What calls that are made for this one carry."""
+        from opentelemetry.trace import set_span_in_context  # noqa: PLC0415 - only where it is on
+        from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
+
+        carrier: dict[str, str] = {}
+        propagator = tracecontext.TraceContextTextMapPropagator()
+        propagator.inject(carrier, set_span_in_context(self._span))
+        return carrier
+
+    def end(self, call: Call) -> None:
+        """Makes the spans of ``call``, which has ended just now."""
+        from opentelemetry.trace import Status, StatusCode, set_span_in_context  # noqa: PLC0415
+
+        inside = set_span_in_context(self._span)
+        for stage, start, stop in call.intervals:
+            part = self._tracer.start_span(stage.value, inside, start_time=self._nanoseconds(start))
+            part.end(self._nanoseconds(stop))
+        self._span.set_attributes(_attributes(call))
+        if call.code.name in _FAULTS:
+            self._span.set_status(Status(StatusCode.ERROR, call.reason))
+        self._span.end()
+
+    def _nanoseconds(self, moment: float) -> int:
+        """``moment``, by ``time.monotonic``, since 1970."""
+        return int((moment + self._epoch) * 1e9)
+
+
+class Tracing:
+    """Sends the spans of one replica to a collector."""
+
+    def __init__(self, settings: ServiceSettings, component: str) -> None:
+        """Raises ``FailedPreconditionError`` where OpenTelemetry is not installed."""
+        try:
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
+                OTLPSpanExporter,
+            )
+            from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+            from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+            from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
+        except ModuleNotFoundError as exc:
+            raise errors.FailedPreconditionError(
+                "EARSHOT_OTLP_ENDPOINT is set, and OpenTelemetry is missing: pip install 'earshot[tracing]'"
+            ) from exc
+        resource = Resource.create(
+            {
+                "service.name": f"earshot-{component}",
+                "service.version": __version__,
+                "service.instance.id": settings.replica,
+            }
+        )
+        self._provider = TracerProvider(
+            resource=resource, sampler=ParentBasedTraceIdRatio(settings.trace_share), shutdown_on_exit=False
+        )
+        plain = not settings.otlp_endpoint.startswith("https://")
+        exporter = OTLPSpanExporter(settings.otlp_endpoint, insecure=plain)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("earshot", __version__)
+
+    def begin(self, method: str, metadata: Mapping[str, Any]) -> Trace:
+        """A call arrives now; whether it is recorded is the caller's to say, else chance's."""
+        from opentelemetry.trace import SpanKind  # noqa: PLC0415
+        from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
+
+        carrier = {name: str(metadata[name]) for name in _CONTEXT if name in metadata}
+        context = tracecontext.TraceContextTextMapPropagator().extract(carrier)
+        return Trace(self._tracer, self._tracer.start_span(method, context, kind=SpanKind.SERVER))
+
+    def close(self) -> None:
+        """Sends what is left."""
+        self._provider.shutdown()
+
+
+def tracing(settings: ServiceSettings, component: str) -> Tracing | None:
+    """As the settings want it; None: off."""
+    return Tracing(settings, component) if settings.otlp_endpoint else None
+
+
+def _attributes(call: Call) -> dict[str, str | float]:
+    return {
+        "rpc.system": "grpc",
+        "rpc.method": call.method,
+        "rpc.grpc.status_code": call.code.value[0],
+        "earshot.request_id": call.request_id,
+        "earshot.client": call.client,
+        "earshot.codec": call.codec,
+        "earshot.reason": call.reason,
+        "earshot.audio_seconds": call.audio_seconds,
+        "earshot.received_bytes": call.received_bytes,
+        "earshot.sent_bytes": call.sent_bytes,
+    }

@@ -1,0 +1,202 @@
+"""Traces as a collector gets them: one for a call and all that is done for it; nothing where they are off."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from opentelemetry import trace
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.sdk.trace import TracerProvider
+from structlog.testing import capture_logs
+
+from earshot import errors
+from earshot.client import AsyncClient
+from earshot.gen.v1 import classification_pb2, speech_pb2
+from earshot.runtime.settings import ServiceSettings
+from earshot.runtime.tracing import tracing
+from tests.rpc import clips
+from tests.rpc.conftest import Start
+
+TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"  # the ids of the standard's examples
+SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{CALLER}-01", f"00-{TRACE}-{CALLER}-00"
+REQUEST = speech_pb2.RecognizeRequest(content=clips.wav(0.5))
+SPEECH = classification_pb2.ClassifySpeechRequest(
+    content=clips.wav(0.5), classification_config={"candidate_labels": ["a canary", "b"]}
+)
+
+
+@dataclass
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """Keeps what it gets."""
+
+    port: int = 0
+    exports: list[Any] = field(default_factory=list)
+
+    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the method's name in the proto
+        self.exports.append(request)
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def spans(self) -> dict[tuple[str, str], Any]:
+        """Each span, by its service's name and its own; a repeated one once."""
+        return {
+            (_service(resource), span.name): span
+            for export in self.exports
+            for resource in export.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        }
+
+
+def _service(resource: Any) -> str:
+    (name,) = [one.value.string_value for one in resource.resource.attributes if one.key == "service.name"]
+    return str(name)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    server = grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(made, server)
+    made.port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield made
+    server.stop(0).wait()
+
+
+async def test_one_trace_shows_both_services_and_their_stages(
+    collector: Collector, start_speech: Start, start_texts: Start
+) -> None:
+    async with (
+        start_speech("echo", otlp_endpoint=collector.url) as hearing,
+        start_texts(speech_target=f"127.0.0.1:{hearing.port}", otlp_endpoint=collector.url) as service,
+    ):
+        call = service.texts.ClassifySpeech(SPEECH, metadata=(("traceparent", SAMPLED),))
+        await call
+        trailers = dict(await call.trailing_metadata())
+    assert trailers["earshot-trace-id"] == TRACE
+    spans = collector.spans
+    assert {span.trace_id.hex() for span in spans.values()} == {TRACE}
+    outer = spans["earshot-classification", "ZeroShotClassifier/ClassifySpeech"]
+    inner = spans["earshot-stt", "SpeechToText/Recognize"]
+    assert outer.parent_span_id.hex() == CALLER
+    assert inner.parent_span_id == outer.span_id
+    assert _stages(spans, "earshot-classification", outer) == {
+        "receive",
+        "upstream",
+        "queue",
+        "classify",
+        "send",
+    }
+    assert _stages(spans, "earshot-stt", inner) == {"receive", "decode", "queue", "inference", "send"}
+    assert not [export for export in collector.exports if b"canary" in export.SerializeToString()]
+
+
+def _stages(spans: dict[tuple[str, str], Any], service: str, whole: Any) -> set[str]:
+    """The names of the stages' spans; each lies within the call's."""
+    parts = {name: span for (of, name), span in spans.items() if of == service and "/" not in name}
+    for span in parts.values():
+        assert span.parent_span_id == whole.span_id
+        assert span.start_time_unix_nano <= span.end_time_unix_nano
+        assert whole.start_time_unix_nano <= span.end_time_unix_nano <= whole.end_time_unix_nano
+    return set(parts)
+
+
+async def test_a_fault_has_its_trace_in_the_log_and_in_the_details(
+    collector: Collector, start_speech: Start
+) -> None:
+    with capture_logs() as lines:
+        async with start_speech("crash", otlp_endpoint=collector.url, trace_share=1.0) as service:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await service.speech.Recognize(REQUEST)
+    trailers = dict(caught.value.trailing_metadata())
+    status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    (line,) = [line for line in lines if line["event"] == "call"]
+    (span,) = [span for (_, name), span in collector.spans.items() if "/" in name]
+    assert (
+        info.metadata["trace_id"] == trailers["earshot-trace-id"] == line["trace_id"] == span.trace_id.hex()
+    )
+    assert span.status.code == 2  # ERROR
+
+
+async def test_what_the_caller_does_not_want_traced_is_not(collector: Collector, start_speech: Start) -> None:
+    async with start_speech(otlp_endpoint=collector.url, trace_share=1.0) as service:
+        call = service.speech.Recognize(REQUEST, metadata=(("traceparent", NOT_SAMPLED),))
+        await call
+        assert dict(await call.trailing_metadata())["earshot-trace-id"] == TRACE
+    assert not collector.exports
+
+
+async def test_a_share_of_none_traces_none(collector: Collector, start_speech: Start) -> None:
+    async with start_speech(otlp_endpoint=collector.url, trace_share=0.0) as service:
+        await service.speech.Recognize(REQUEST)
+    assert not collector.exports
+
+
+async def test_figures_lead_to_traces(collector: Collector, start_speech: Start) -> None:
+    async with start_speech(otlp_endpoint=collector.url, trace_share=1.0) as service:
+        call = service.speech.Recognize(REQUEST)
+        await call
+        trace_id = dict(await call.trailing_metadata())["earshot-trace-id"]
+        text = ""
+        while "earshot_requests_total{" not in text:
+            text = await asyncio.to_thread(_open_metrics, service.metrics_port)
+    assert f'trace_id="{trace_id}"' in text
+
+
+def _open_metrics(port: int) -> str:
+    headers = {"accept": "application/openmetrics-text; version=1.0.0"}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        return str(answer.read().decode())
+
+
+async def test_a_program_that_traces_is_the_parent_of_its_calls(
+    collector: Collector, start_speech: Start
+) -> None:
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("a program")
+    async with (
+        start_speech(otlp_endpoint=collector.url, trace_share=0.0) as service,
+        AsyncClient(f"127.0.0.1:{service.port}") as client,
+    ):
+        with tracer.start_as_current_span("work") as span:
+            await client.recognize(clips.wav(0.5))
+    recorded = collector.spans["earshot-stt", "SpeechToText/Recognize"]
+    assert recorded.parent_span_id.hex() == trace.format_span_id(span.get_span_context().span_id)
+
+
+async def test_off_says_nothing_of_traces(start_speech: Start) -> None:
+    async with start_speech() as service:
+        call = service.speech.Recognize(REQUEST, metadata=(("traceparent", SAMPLED),))
+        await call
+        assert "earshot-trace-id" not in dict(await call.trailing_metadata())
+
+
+def test_off_costs_no_import() -> None:
+    code = "import sys, earshot.stt.__main__, earshot.client; print('opentelemetry' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("opentelemetry.exporter")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
+    with pytest.raises(errors.FailedPreconditionError, match=r"earshot\[tracing\]"):
+        tracing(ServiceSettings(otlp_endpoint="http://127.0.0.1:4317"), "stt")

@@ -1,4 +1,7 @@
-"""Runs in a pod: calls Earshot as told, and prints each call as a line of JSON; ends at SIGTERM.
+"""Runs in a pod: calls Earshot as told, and writes each call as a line of JSON to ``/calls/log``.
+
+SIGUSR1 ends the calls: those under way are finished, and "done" is the last line. SIGTERM ends the process.
+A file, as a pod's own log is not kept where nodes share a machine: each kubelet clears up the other's.
 
     load.py TARGET ATTEMPTS PLAN
 
@@ -15,9 +18,11 @@ import sys
 import time
 import wave
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from earshot.client import AsyncClient, EarshotError, RetryPolicy
 
+LOG = Path("/calls/log")
 CLIP = "/samples/formal-review.wav"
 CLIP_SECONDS = 1.5
 CLASSIFY = ("my card is stuck in the machine", ["card not returned", "weather", "music"])
@@ -63,7 +68,13 @@ async def one(client: AsyncClient, kind: str) -> None:
         line["replica"] = await CALLS[kind](client)
     except EarshotError as error:
         line["error"] = f"{type(error).__name__}: {error}"
-    print(json.dumps(line | {"ended": time.time()}), flush=True)  # noqa: T201 - for the test to read
+    write(json.dumps(line | {"ended": time.time()}))
+
+
+def write(line: str) -> None:
+    """For the test to read."""
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write(f"{line}\n")
 
 
 async def at_rate(client: AsyncClient, kind: str, rate: float, stop: asyncio.Event) -> None:
@@ -87,8 +98,10 @@ async def in_turn(client: AsyncClient, kind: str, stop: asyncio.Event) -> None:
 
 async def main(target: str, attempts: int, plan: dict[str, dict[str, float]]) -> None:
     """Goes by the plan until the signal."""
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    stop, end = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, lambda: (stop.set(), end.set()))
     client = AsyncClient(target, timeout=30, retry=RetryPolicy(max_attempts=attempts))
     async with client, asyncio.TaskGroup() as group:
         for kind, how in plan.items():
@@ -96,6 +109,8 @@ async def main(target: str, attempts: int, plan: dict[str, dict[str, float]]) ->
                 group.create_task(at_rate(client, kind, how["rate"], stop))
             for _ in range(int(how.get("workers", 0))):
                 group.create_task(in_turn(client, kind, stop))
+    write("done")
+    await end.wait()
 
 
 if __name__ == "__main__":

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.kube import Document, Release, until
 
+LOOK_SECONDS = 2.0
 SCRIPT = Path(__file__).with_name("load.py")
 Plan = dict[str, dict[str, float]]
 # 20 calls/s, most of them cheap: two cores have to do for everything. "models" is one to each service.
@@ -88,30 +89,39 @@ def traffic(release: Release, plan: Plan, *, attempts: int = 1, node: str = "") 
 
 @contextlib.contextmanager
 def _heard(release: Release, name: str, made: Traffic) -> Iterator[None]:
-    """Calls are added as they end. What follows a log may miss some of it, and end before it does."""
-    command = ["kubectl", "--namespace", release.space.name, "logs", "--follow", name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as logs:
-        reader = threading.Thread(target=lambda: made.calls.extend(map(_call, logs.stdout or ())))
-        reader.start()
+    """Looks every other second at what it has written."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(LOOK_SECONDS):
+            made.calls = _logged(release, name)
+
+    with ThreadPoolExecutor(1) as threads:
+        looking = threads.submit(look)
         try:
             yield
         finally:
-            logs.terminate()
-            reader.join()
+            over.set()
+            looking.result()
 
 
 def _finished(release: Release, name: str) -> list[Call]:
     """All its calls, once the last has ended."""
-    release.space.kubectl("exec", name, "--", "python", "-c", "import os; os.kill(1, 15)")
-    succeeded = "--for=jsonpath={.status.phase}=Succeeded"
-    release.space.kubectl("wait", f"pod/{name}", succeeded, "--timeout=60s")
-    return [_call(line) for line in release.space.kubectl("logs", name).splitlines()]
+    release.space.kubectl("exec", name, "--", "python", "-c", "import os, signal; os.kill(1, signal.SIGUSR1)")
+    until(lambda: _written(release, name).endswith("done\n"), 60, "the end of the last call")
+    return _logged(release, name)
 
 
-def _call(line: str) -> Call:
-    if not line.startswith("{"):
-        raise RuntimeError(f"the load pod says: {line}")
-    return Call(**json.loads(line))
+def _logged(release: Release, name: str) -> list[Call]:
+    lines = _written(release, name).splitlines()
+    return [Call(**json.loads(line)) for line in lines if line.startswith("{")]
+
+
+def _written(release: Release, name: str) -> str:
+    """Nothing until it has begun."""
+    return release.space.kubectl(
+        "exec", name, "--", "find", "/calls", "-type", "f", "-exec", "cat", "{}", "+"
+    )
 
 
 def _objects(release: Release, name: str, plan: Plan, attempts: int, node: str) -> Document:
@@ -132,6 +142,7 @@ def _pod(release: Release, script: str) -> dict[str, Any]:
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,
+            "fsGroup": 10001,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [
@@ -145,8 +156,14 @@ def _pod(release: Release, script: str) -> dict[str, Any]:
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
-                "volumeMounts": [{"name": "load", "mountPath": "/load"}],
+                "volumeMounts": [
+                    {"name": "load", "mountPath": "/load"},
+                    {"name": "calls", "mountPath": "/calls"},
+                ],
             }
         ],
-        "volumes": [{"name": "load", "configMap": {"name": script}}],
+        "volumes": [
+            {"name": "load", "configMap": {"name": script}},
+            {"name": "calls", "emptyDir": {}},
+        ],
     }

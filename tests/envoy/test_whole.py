@@ -204,7 +204,7 @@ async def test_a_killed_worker_costs_no_call(whole: Whole, client: AsyncClient, 
 
     replica = psutil.Process(whole.replicas("stt")[0]["pid"])
     workers = replica.children()
-    assert len(workers) == 2  # it decodes, and it hears
+    assert len(workers) == 3  # it decodes, it listens, and it hears
     async with callers(recognize) as answered:
         await more(answered, 10)
         for worker in workers:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psutil
 import pytest
 
 from earshot import errors
@@ -31,7 +30,7 @@ from tests.rpc.live import (
     silence,
     talk,
 )
-from tests.rpc.test_life import _scrape
+from tests.rpc.seen import engine, listener, until, workers
 
 TALK = talk()
 CHUNKS = cut(TALK.tobytes())
@@ -243,7 +242,7 @@ async def test_who_never_reads_is_closed_and_leaves_its_place(start_speech: Star
     async with start_speech("wordy", **settings) as service:
         many = CHUNKS * 10
         async with calling(service, requests(config(), many)):
-            await _until(service, 'earshot_requests_total{code="DEADLINE_EXCEEDED"', "StreamingRecognize")
+            await until(service, "earshot_requests_total{", 'code="DEADLINE_EXCEEDED"', "StreamingRecognize")
             assert (await converse(service, config(), [])).summary.complete
 
 
@@ -252,7 +251,7 @@ async def test_a_caller_that_goes_leaves_its_place(start_speech: Start) -> None:
         for _ in range(3):
             async with calling(service, requests(config(), CHUNKS), end=False) as call:
                 await _next(call)
-            await _until(service, "earshot_admitted_requests 0.0")
+            await until(service, "earshot_admitted_requests{", " 0.0")
 
 
 async def test_a_full_replica_refuses_before_it_answers(start_speech: Start) -> None:
@@ -270,7 +269,7 @@ async def test_a_full_replica_refuses_before_it_answers(start_speech: Start) -> 
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await service.speech.Recognize(speech_pb2.RecognizeRequest(content=flac(TALK[:16_000])))
             assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        await _until(service, "earshot_admitted_requests 0.0")
+        await until(service, "earshot_admitted_requests{", " 0.0")
         assert (await converse(service, config(), CHUNKS)).summary.complete
 
 
@@ -290,6 +289,8 @@ async def test_a_replica_that_leaves_says_so_first(start_speech: Start, tmp_path
             rest, error = await _failing(call)
             heard.messages += rest.messages
             assert (type(error), error.reason) == (errors.UnavailableError, "GOING_AWAY")
+        while workers():  # it ends by itself now
+            await asyncio.sleep(0.02)
     async with start_speech("exact", resume_keys_file=keys) as staying:
         assert (await _goes_on(staying, heard, config(), CHUNKS)).finals == whole.finals
 
@@ -305,7 +306,7 @@ async def test_a_listener_that_dies_is_replaced_and_its_streams_go_on(service: R
     whole = await converse(service, config(), CHUNKS)
     async with calling(service, requests(config(), CHUNKS[:120]), end=False) as call:
         heard = Heard([await _next(call) for _ in range(3)])
-        _listener().kill()
+        listener().kill()
         await call.write(requests(config(), CHUNKS[120:121], 121)[1])
         rest, error = await _failing(call)
     heard.messages += rest.messages
@@ -319,11 +320,11 @@ async def test_an_engine_that_dies_in_mid_stream_costs_nothing(start_speech: Sta
     async with start_speech("slow") as service:
         async with calling(service, requests(config(), CHUNKS[:120])) as call:
             heard = Heard([await _next(call)])
-            await _until(service, 'earshot_workers_busy{pool="engines"} 1.0')
-            _engine().kill()
+            await until(service, "earshot_workers_busy{", 'pool="engines"', " 1.0")
+            engine().kill()
             while (message := await call.read()) is not grpc.aio.EOF:
                 heard.messages.append(message)
-        await _until(service, 'earshot_worker_restarts_total{pool="engines"} 1.0')
+        await until(service, "earshot_worker_restarts_total{", 'pool="engines"', " 1.0")
     assert heard.finals == whole.finals
     assert heard.summary == whole.summary
 
@@ -333,32 +334,3 @@ async def test_an_engine_that_fails_fails_its_stream_alone(start_speech: Start) 
         _, error = await _ends(service, requests(config(), CHUNKS))
         assert (type(error), error.reason) == (errors.InternalError, "ENGINE_FAULT")
         assert (await converse(service, config(), cut(silence(3).tobytes()))).summary.complete
-
-
-def _workers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "earshot.runtime.worker" in one.cmdline()]
-
-
-def _maps(process: psutil.Process, library: str) -> bool:
-    return any(library in one.path for one in process.memory_maps())
-
-
-def _listener() -> psutil.Process:
-    """The process that has the detector of speech."""
-    (found,) = [one for one in _workers() if _maps(one, "onnxruntime")]
-    return found
-
-
-def _engine() -> psutil.Process:
-    """The process that has neither the detector nor the decoders' libraries."""
-    (found,) = [one for one in _workers() if not _maps(one, "onnxruntime") and not _maps(one, "libav")]
-    return found
-
-
-async def _until(service: Running, *parts: str) -> None:
-    """Waits for a line of the metrics that has all ``parts``; the test's own time limit bounds it."""
-    while True:
-        lines = (await asyncio.to_thread(_scrape, service.metrics_port)).splitlines()
-        if any(all(part in line for part in parts) for line in lines):
-            return
-        await asyncio.sleep(0.02)

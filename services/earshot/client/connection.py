@@ -58,10 +58,10 @@ class Connection:
             ("grpc.primary_user_agent", f"earshot/{__version__}"),
             ("grpc.max_send_message_length", self._max_message_bytes),
             ("grpc.max_receive_message_length", self._max_message_bytes),
-            # A path that has died without a word is noticed while a call waits on it: after 3 s where
+            # A path that has died without a word is noticed while a call waits on it: after 2.5 s where
             # something was sent and not acknowledged, else by a ping.
             ("grpc.keepalive_time_ms", 10_000),
-            ("grpc.keepalive_timeout_ms", 3_000),
+            ("grpc.keepalive_timeout_ms", 2_500),
             ("grpc.keepalive_permit_without_calls", 0),
             # The library's own back-off between connections, 1 s growing to 120 s, would
             # outlast our retries. The least is also how long an attempt may take: where one address

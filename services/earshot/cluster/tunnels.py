@@ -24,7 +24,7 @@ from earshot.cluster.connection import Cluster, Object
 from earshot.cluster.pods import Pod
 
 DIAL_SECONDS: Final = 10.0
-_ANSWER_SECONDS: Final = 5.0
+_ANSWER_SECONDS: Final = 10.0
 _THREADS: Final = "Kubernetes port forward proxy"
 
 

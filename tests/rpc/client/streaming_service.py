@@ -60,6 +60,7 @@ class Connection:
     config: Any
     numbers: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    relabelled: list[list[str]] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,6 +72,7 @@ class Service:
     connections: list[Connection] = field(default_factory=list)
     repeats: bool = False  # says the last final again after a break, which a service must not
     commits: bool = True
+    ends_badly: bool = False  # breaks once all has been said
     reading: threading.Event = field(default_factory=threading.Event)  # unset: it reads nothing
     target: str = ""
 
@@ -158,6 +160,7 @@ class Handler:
         async for response in self._answers(last=True):
             yield response
         yield self._end()
+        await self._close()
 
     def _begin(self, config: Any) -> Break | None:
         metadata = {key: str(value) for key, value in self.context.invocation_metadata()}
@@ -183,7 +186,10 @@ class Handler:
             request = await self.context.read()
             if request is grpc.aio.EOF:
                 return
-            yield request
+            if request.WhichOneof("streaming_request") == "classification_config":
+                self.connection.relabelled.append(list(request.classification_config.candidate_labels))
+            else:
+                yield request
 
     async def _take(self, audio: Any) -> AsyncIterator[Any]:
         self.connection.numbers.append(audio.sequence_number)
@@ -262,6 +268,10 @@ class Handler:
         ack.resume_token, ack.committed_sequence_number = token, self.heard.sequence
         ack.committed_offset.CopyFrom(duration(self.heard.committed / RATE))
         ack.acked_sequence_number = self.heard.next_number - 1
+
+    async def _close(self) -> None:
+        if self.service.ends_badly:
+            await self.context.abort(grpc.StatusCode.UNAVAILABLE, "reset after the last word")
 
     async def _break(self, fault: Break) -> None:
         if fault.silent:

@@ -146,10 +146,19 @@ def test_a_file_that_cannot_be_used_leaves_the_keys_as_they_are(
     assert _reason(made, token) == "RESUME_TOKEN_FORGED"
 
 
-@pytest.mark.parametrize("bad", ["", " \n\n", "short\n", f"{OLD}\nshort", "\xff" * 4, None])
-def test_without_a_key_it_does_not_start(tmp_path: Path, bad: str | None) -> None:
+@pytest.mark.parametrize("bad", ["", " \n\n", "short\n", f"{OLD}\nshort", "\xff" * 4])
+def test_with_a_bad_file_it_does_not_start(tmp_path: Path, bad: str) -> None:
     path = tmp_path / "keys"
-    if bad is not None:
-        path.write_bytes(bad.encode("latin-1"))
+    path.write_bytes(bad.encode("latin-1"))
     with pytest.raises(errors.FailedPreconditionError):
         KeyRing(path)
+
+
+def test_a_file_that_comes_later_is_read_then(clock: Clock, tmp_path: Path) -> None:
+    made = _made(tmp_path / "keys")
+    token = made.seal(b"there")
+    assert made.open(token) == b"there"
+    _write(tmp_path / "keys", OLD)
+    clock.now += 6
+    assert _reason(made, token) == "RESUME_TOKEN_FORGED"
+    assert _made(tmp_path / "keys").open(made.seal(b"here")) == b"here"

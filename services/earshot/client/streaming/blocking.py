@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from types import TracebackType
 
     from earshot.client.streaming.events import Event, StreamResult, Summary
@@ -93,6 +93,10 @@ class Stream(Iterator["Event"]):
         """Takes no more from the source: the stream ends when what was taken is final."""
         self._loop.run(self._finish())
 
+    def relabel(self, labels: Sequence[str]) -> None:
+        """Scores what is heard from here on against other labels; see :meth:`AsyncStream.relabel`."""
+        self._loop.run(self._relabel(labels))
+
     def close(self) -> None:
         """Ends the stream where it stands; what was not final is lost."""
         self._loop.run(self._stream.aclose())
@@ -108,6 +112,9 @@ class Stream(Iterator["Event"]):
     async def _next(self) -> Event | None:
         # StopAsyncIteration cannot cross into another thread's future.
         return await anext(self._stream, None)
+
+    async def _relabel(self, labels: Sequence[str]) -> None:
+        self._stream.relabel(labels)
 
     async def _finish(self) -> None:
         self._stream.finish()

@@ -18,6 +18,8 @@ from earshot.gen.v1 import classification_pb2, speech_pb2, streaming_pb2
 from earshot.rpc.wire import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from earshot.client.options import LabelOptions, StreamOptions
     from earshot.client.results import Classification
     from earshot.client.sources import Format
@@ -33,7 +35,7 @@ _STABLE = 0.5  # interims of at least this stability are hardly going to change
 
 
 class Wording:
-    """The requests of one stream: the same configuration on every connection."""
+    """The requests of one stream: the same configuration on every connection, but for labels."""
 
     def __init__(self, audio: Format, options: StreamOptions, *, encoded_here: bool) -> None:
         """``encoded_here``: the client makes the encoding, and begins it anew on each connection."""
@@ -41,11 +43,25 @@ class Wording:
         self._encoded_here = encoded_here
         self._recognition = requests.recognition_config(audio, options, options.get("model", ""))
         self._features = _features(options)
-        scoring = cast("LabelOptions", {**options, "model": options.get("label_model", "")})
-        self._labels = requests.classification_config(options.get("labels", ()), scoring)
+        self._scoring = cast("LabelOptions", {**options, "model": options.get("label_model", "")})
+        self._labels = requests.classification_config(options.get("labels", ()), self._scoring)
+        self._changed = False
+
+    def relabel(self, labels: Sequence[str]) -> None:
+        """Other labels from here on."""
+        self._labels = requests.classification_config(labels, self._scoring)
+        self._changed = True
+
+    def change(self) -> Request | None:
+        """Tells the service of the labels, where it does not know them."""
+        if not self._changed:
+            return None
+        self._changed = False
+        return classification_pb2.StreamingClassifySpeechRequest(classification_config=self._labels)
 
     def first(self, commit: Commit) -> Request:
         """The configuration, and from where the stream goes on."""
+        self._changed = False
         begin_encoded = bool(commit.token) and self._encoded_here
         if not self.scores:
             config = speech_pb2.StreamingRecognitionConfig(

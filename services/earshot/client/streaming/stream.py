@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
@@ -56,6 +56,7 @@ class AsyncStream(AsyncIterator[Event]):
         self._pulling: asyncio.Task[None] | None = None
         self._source_error: Exception | None = None
         self._call: Any = None
+        self._wording: Wording | None = None
         codec = options.get("codec")
         self._codec = transcoding.codec(codec) if codec else None
         self._policy = policy
@@ -108,6 +109,19 @@ class AsyncStream(AsyncIterator[Event]):
         if self._pulling is not None:
             self._pulling.cancel()
 
+    def relabel(self, labels: Sequence[str]) -> None:
+        """Scores what is heard from here on against other labels.
+
+        Raises InvalidArgumentError for a stream that began without labels.
+        """
+        if not labels or not self._options.get("labels"):
+            message = "give labels, to a stream that has had some from its beginning"
+            raise errors.InvalidArgumentError(message, reason="NO_LABELS", field="labels")
+        self._options = {**self._options, "labels": labels}
+        if self._wording is not None:
+            self._wording.relabel(labels)
+        self._changed.set()
+
     async def _run(self) -> AsyncGenerator[Event, None]:
         try:
             feed = await feeds.opened(self._source, self._options, self._puller)
@@ -128,7 +142,7 @@ class AsyncStream(AsyncIterator[Event]):
         return Chunks(frees=feed.form.is_raw)
 
     async def _connections(self, session: Session, feed: feeds.Feed) -> AsyncGenerator[Event, None]:
-        wording = self._wording(feed.form)
+        wording = self._wording = self._worded(feed.form)
         while True:
             if feed.rewinds:
                 await self._stop_pulling()
@@ -172,7 +186,9 @@ class AsyncStream(AsyncIterator[Event]):
         while True:
             self._raise_source_error()
             self._changed.clear()
-            if (chunk := session.next()) is not None:
+            if (change := wording.change()) is not None:
+                yield change
+            elif (chunk := session.next()) is not None:
                 yield wording.audio(chunk)
                 self._room.set()
             elif session.sent_all:
@@ -225,7 +241,7 @@ class AsyncStream(AsyncIterator[Event]):
             self._pulling.cancel()
             await asyncio.wait([self._pulling])
 
-    def _wording(self, form: Format) -> Wording:
+    def _worded(self, form: Format) -> Wording:
         if self._codec is not None:
             return Wording(Format(self._codec.encoding), self._options, encoded_here=True)
         return Wording(form, self._options, encoded_here=False)

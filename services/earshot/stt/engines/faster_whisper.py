@@ -6,9 +6,11 @@ which it converts once into the cache. Decoding follows the reference: greedy, w
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import ctranslate2
 import numpy as np
@@ -24,6 +26,19 @@ from earshot.stt.types import SAMPLE_RATE, ModelInfo, RecognitionOptions, Sample
 from earshot.weights import Kind, Located, locate, resolve
 
 _log = logging.getLogger(__name__)
+
+
+class _Model(WhisperModel):  # type: ignore[misc] # without types
+    """Upstream's, which throws away the text of what it finds no time for."""
+
+    def add_word_timestamps(
+        self, segments: list[list[dict[str, Any]]], *rest: object, **named: object
+    ) -> object:
+        """Upstream's, with some time left for each segment."""
+        last: object = super().add_word_timestamps(segments, *rest, **named)
+        for segment in itertools.chain.from_iterable(segments):
+            windowed.lengthen(segment)
+        return last
 
 
 class FasterWhisperEngine:
@@ -104,7 +119,7 @@ def _weights(model: str, settings: EngineOptions) -> Located:
 
 def _load(weights: Located, device: str, compute_type: str, threads: int) -> WhisperModel:
     try:
-        return WhisperModel(str(weights.path), device=device, compute_type=compute_type, cpu_threads=threads)
+        return _Model(str(weights.path), device=device, compute_type=compute_type, cpu_threads=threads)
     except (OSError, ValueError, RuntimeError) as exc:
         raise errors.FailedPreconditionError(
             f"{weights.path} cannot be loaded as a CTranslate2 Whisper in {compute_type} on {device}: {exc}",

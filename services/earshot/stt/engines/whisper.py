@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Final
 
 import torch
@@ -28,6 +29,20 @@ _MOST_COMPRESSION: Final = 2.4  # of the text by zlib; more: it repeats itself
 _LEAST_LOG_PROBABILITY: Final = -1.0  # mean of a segment's tokens
 
 _log = logging.getLogger(__name__)
+
+# The package has a function of its module's name; what the module calls can only be reached by itself.
+_upstream: Final = import_module("whisper.transcribe")
+_align: Final = _upstream.add_word_timestamps
+
+
+def _align_all(*, segments: list[dict[str, Any]], **rest: object) -> None:
+    """Upstream's, with some time left for each segment."""
+    _align(segments=segments, **rest)
+    for segment in segments:
+        windowed.lengthen(segment)
+
+
+_upstream.add_word_timestamps = _align_all  # type: ignore[attr-defined] # as it is for its own module
 
 
 class WhisperEngine:

@@ -65,6 +65,14 @@ def multilingual(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_asking_for_words_loses_none(engine: Engine, digits: Callable[[str], Spoken]) -> None:
+    """Both libraries throw away a segment whose words they align to no time at all, as a lone digit's."""
+    theo = digits("theo.flac").up_to(45)
+    plain = engine.transcribe(theo.samples, RecognitionOptions(), never)
+    with_words = engine.transcribe(theo.samples, RecognitionOptions(word_offsets=True), never)
+    assert with_words.text == plain.text
+
+
 def inner(engine: Engine) -> Any:
     """The library's own model."""
     return vars(engine)["_model"]

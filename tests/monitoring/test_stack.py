@@ -83,12 +83,13 @@ def watched() -> Iterator[Watched]:
 async def _traffic(watched: Watched) -> None:
     """Twice the same, seen twice each time: only what grows between two scrapes has a rate."""
     async with grpc.aio.insecure_channel(watched.whole.target) as channel:
-        callers = Callers(channel, watched.whole.target, watched.ledger)
+        hearing = [f"127.0.0.1:{replica['port']}" for replica in watched.whole.replicas("stt")]
+        callers = Callers(channel, hearing, watched.ledger)
         await callers.round()
-        await asyncio.sleep(SCRAPED_TWICE)
+        await asyncio.to_thread(_settle, watched)
         _kill_an_engine(watched.whole)
         await callers.round()
-    await asyncio.to_thread(_settle, watched)
+        await asyncio.to_thread(_settle, watched)
 
 
 def _kill_an_engine(whole: Whole) -> None:
@@ -237,7 +238,9 @@ def test_the_stages_are_the_whole(watched: Watched) -> None:
     for method in METHODS:
         stages = watched.prometheus.total(f'earshot_stage_seconds_sum{{method="{method}"}}')
         whole = watched.prometheus.total(f'earshot_request_seconds_sum{{method="{method}"}}')
-        assert 0.95 * whole <= stages <= whole, method
+        calls = watched.prometheus.total(f'earshot_request_seconds_count{{method="{method}"}}')
+        # Between stages lies what costs next to nothing: 2 ms, where other programs have the processor.
+        assert 0.95 * whole - 0.002 * calls <= stages <= whole, method
 
 
 def test_trouble_shows(watched: Watched) -> None:
@@ -272,7 +275,7 @@ async def test_top_shows_the_calls_of_the_moment(watched: Watched) -> None:
     top = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     shown = asyncio.ensure_future(top.communicate())
     async with grpc.aio.insecure_channel(watched.whole.target) as channel:
-        callers = Callers(channel, watched.whole.target, Ledger())
+        callers = Callers(channel, [], Ledger())
         (text,) = [one for one in requests() if isinstance(one, ClassifyRequest) and one.inputs]
         while not shown.done():  # whenever it looks, there are calls
             await callers.call(text, "app")

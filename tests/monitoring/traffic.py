@@ -41,9 +41,9 @@ class Ledger:
 class Callers:
     """Several clients on one connection."""
 
-    def __init__(self, channel: grpc.aio.Channel, target: str, ledger: Ledger) -> None:
-        """``target`` is where ``channel`` leads."""
-        self._target, self._ledger = target, ledger
+    def __init__(self, channel: grpc.aio.Channel, replicas: list[str], ledger: Ledger) -> None:
+        """``replicas``: where those are that take streams."""
+        self._replicas, self._ledger = replicas, ledger
         speech = speech_pb2_grpc.SpeechToTextStub(channel)
         texts = classification_pb2_grpc.ZeroShotClassifierStub(channel)
         self._methods: dict[type, tuple[str, Callable[..., Any]]] = {
@@ -71,20 +71,23 @@ class Callers:
         for client in (*CLIENTS, "somebody"):
             for request in requests():
                 await self.call(request, client)
-        await self.stream()
+        await asyncio.gather(*map(self.stream, self._replicas))
         clip = next(requests())
         crowd: list[Coroutine[Any, Any, None]] = [self.call(clip, CLIENTS[1]) for _ in range(CROWD)]
         await asyncio.gather(*crowd)
 
-    async def stream(self) -> None:
-        """Speech as it is spoken, from one who wants to read along; it is in no ledger."""
+    async def stream(self, replica: str) -> None:
+        """Speech as it is spoken, from one who wants to read along. At each replica, so that each has its
+        series from the first round on, which the second one makes grow; it is in no ledger.
+        """
         caller = {"x-earshot-client": CLIENTS[0]}
         recording = next(SAMPLES.glob("*.wav"))
         async with (
-            AsyncClient(self._target, metadata=caller) as client,
+            AsyncClient(replica, metadata=caller) as client,
             client.stream(recording, realtime=True) as stream,
         ):
             kinds = [type(event) async for event in stream]
+            await client.send_list_models(timeout=20)
         assert {Interim, Final} <= set(kinds)
 
 

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.runtime import catalog
 from tests.rpc import clips
-from tests.rpc.conftest import Running, Start
+from tests.rpc.conftest import Running, Start, free_port
+from tests.rpc.test_life import Process
 
 CLIP = clips.wav(0.5)
 REQUEST = speech_pb2.RecognizeRequest(content=CLIP)
@@ -152,15 +153,25 @@ async def test_a_worker_that_dies_takes_no_figure_with_it(start_speech: Start) -
     assert value(after, "earshot_audio_seconds_total", codec="wav", client="other") == 1.0
 
 
-async def test_draining_shows(start_speech: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    ready = ("earshot_ready", frozenset({("component", "stt")}))
-    draining = ("earshot_draining", frozenset({("component", "stt")}))
-    async with start_speech(drain_seconds=60) as service:
-        serving = await figures(service, lambda found: found[ready] == 1)
-        assert serving[draining] == 0
-        os.kill(os.getpid(), signal.SIGTERM)
-        ending = await figures(service, lambda found: found[ready] == 0)
-    assert ending[draining] == 1
+async def test_draining_shows() -> None:
+    port = free_port()
+    service = await Process.start(EARSHOT_METRICS_PORT=str(port), EARSHOT_DRAIN_SECONDS="60")
+    try:
+        await service.events("ready")
+        serving = _states(await asyncio.to_thread(scrape, port))
+        service.process.terminate()
+        await service.events("draining")
+        ending = _states(await asyncio.to_thread(scrape, port))
+    finally:
+        service.process.kill()
+        await service.process.communicate()
+    assert serving == {"earshot_ready": 1, "earshot_draining": 0}
+    assert ending == {"earshot_ready": 0, "earshot_draining": 1}
+
+
+def _states(families: list[Metric]) -> dict[str, float]:
+    samples = [sample for family in families for sample in family.samples]
+    return {one.name: one.value for one in samples if one.name in {"earshot_ready", "earshot_draining"}}
 
 
 async def test_the_log_line_says_where_the_time_went(start_speech: Start) -> None:

@@ -8,14 +8,16 @@ import threading
 import urllib.request
 from typing import Any
 
+import grpc
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from earshot.gen.v1 import audio_pb2
 from earshot.rpc.codecs import CODECS, codec_of
 from earshot.runtime import catalog
 from earshot.runtime.busy import BusyTime
-from earshot.runtime.calls import Call
+from earshot.runtime.calls import Call, Stage
 from earshot.runtime.catalog import Kind
 from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
 from earshot.runtime.metrics import Metrics
@@ -139,3 +141,19 @@ def test_it_is_served_as_prometheus_reads_it() -> None:
     assert samples["earshot_model_info"].labels["engine"] == 'a "b"'
     assert "component" not in samples["process_open_fds"].labels
     assert not [name for name in samples if name.endswith("_created")]
+
+
+def test_a_page_of_a_busy_replica_is_small() -> None:
+    """Ten clients, each method, every codec, and some errors: Prometheus reads it every few seconds."""
+    metrics = Metrics("stt")
+    for client in (*(f"client-{number}" for number in range(10)), OTHER):
+        for method in ("Recognize", "StreamingRecognize", "ListModels"):
+            for codec in CODECS if method != "ListModels" else ("none",):
+                for code in (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT):
+                    call = Call(method=method, client=client, codec=codec, code=code)
+                    call.stages = dict.fromkeys(Stage, 0.1)
+                    metrics.count(call, 0.1)
+                metrics.audio_seconds.labels(codec, client).inc()
+                metrics.decoded_bytes.labels(codec, client).inc()
+                metrics.audio_bytes.labels(codec, client).inc()
+    assert len(generate_latest(metrics.registry)) < 200 * 1000

@@ -166,12 +166,3 @@ async def test_models_are_listed_with_those_that_it_hears_with(
         response = await service.texts.ListModels(request)
         assert len(response.models) == 1
         assert not response.speech_models
-
-
-async def test_live_streams_say_that_they_are_not_served(start_texts: Start) -> None:
-    async with start_texts() as service:
-        call = service.texts.StreamingClassifySpeech()
-        await call.write(classification_pb2.StreamingClassifySpeechRequest())
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await call.read()
-        assert isinstance(from_rpc_error(caught.value), errors.UnimplementedError)

@@ -576,7 +576,7 @@ def test_finish_ends_a_file_also_after_a_break(
 ) -> None:
     monkeypatch.setattr(session, "READ_AHEAD", 64 * 1024)
     path = tmp_path / "long.flac"
-    path.write_bytes(_flac(_noise(20)))
+    path.write_bytes(_flac(_noise(300)))
     service.then(Break(4, GONE))
     with Client(service.target, retry=HASTY) as client, client.stream(path) as stream:
         for event in stream:

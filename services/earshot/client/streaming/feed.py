@@ -93,7 +93,7 @@ def _bytes_of(source: Any, options: StreamOptions) -> tuple[Format, Iterator[byt
         content, form = sources.array_samples(source, options)
         return form, iter([content])
     if isinstance(source, str | os.PathLike | Buffer | sources.BinaryReader):
-        form, pieces = sources.stated(options), _read(_file(source), source)
+        form, pieces = sources.stated(options), _pieces(source)
         return _without_header(pieces) if form.encoding in {None, Encoding.WAV} else (form, pieces)
     if isinstance(source, Iterable):
         return _stated_raw(options), map(_as_bytes, source)
@@ -124,6 +124,28 @@ def _file(source: Any) -> Any:  # noqa: ANN401 - any binary file
         except (OSError, ValueError) as error:
             raise sources.unreadable(Path(source), error) from error
     return io.BytesIO(source) if isinstance(source, Buffer) else source
+
+
+def _pieces(source: Any) -> Iterator[bytes]:  # noqa: ANN401 - any binary file
+    is_path = isinstance(source, str | os.PathLike)
+    return _read_at(source) if is_path and _is_at_hand(source) else _read(_file(source), source)
+
+
+def _read_at(path: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The file is open only while it is read: a stream that is left in its middle leaves none open."""
+    at = 0
+    while piece := _piece_at(path, at):
+        at += len(piece)
+        yield piece
+
+
+def _piece_at(path: str | os.PathLike[str], at: int) -> bytes:
+    try:
+        with _file(path) as file:
+            file.seek(at)
+            return bytes(file.read(PIECE))
+    except OSError as error:
+        raise sources.unreadable(Path(path), error) from error
 
 
 def _read(file: Any, source: Any) -> Iterator[bytes]:  # noqa: ANN401 - any binary file, any source

@@ -38,6 +38,7 @@ class Pending:
     item: WorkItem
     deadline: float | None  # by time.monotonic
     future: asyncio.Future[Outcome]
+    expendable: bool = False  # a worker that goes on with it after its caller has gone is left to
     queued_at: float = field(default_factory=time.monotonic)
     attempts: int = 0
 

@@ -119,14 +119,22 @@ class Pool:
         """How long workers have been at work, together; never falls."""
         return self._busy.seconds
 
-    async def submit(self, body: bytes, blob: Blob | None = None, deadline: float | None = None) -> Outcome:
+    async def submit(
+        self,
+        body: bytes,
+        blob: Blob | None = None,
+        deadline: float | None = None,
+        *,
+        expendable: bool = False,
+    ) -> Outcome:
         """Waits for a worker and for its result. ``deadline`` is by ``time.monotonic``.
 
         Raises the task's error, ``DeadlineExceededError``, or ``UnavailableError`` when two workers
-        died on it. A cancelled caller's work is dropped, or told to stop where it has begun.
+        died on it. A cancelled caller's work is dropped, or told to stop where it has begun; a worker
+        that goes on with it is replaced, unless it is ``expendable``: cancelled as a matter of course.
         """
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.put(Pending(WorkItem(body, blob), deadline, future))
+        self._queue.put(Pending(WorkItem(body, blob), deadline, future, expendable))
         try:
             async with asyncio.timeout_at(deadline):
                 return await future
@@ -232,6 +240,8 @@ class _CancelWatch:
         # A callback that was due when the watch was closed still comes, and the worker has other work now.
         if not self._closed and self._kill is None and all(job.future.done() for job in self._jobs):
             self._worker.cancel()
+            if all(job.expendable for job in self._jobs):
+                return
             loop = asyncio.get_running_loop()
             self._kill = loop.call_later(self._patience, self._worker.kill, _ABANDONED)
 

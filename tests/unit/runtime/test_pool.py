@@ -156,6 +156,16 @@ async def test_a_worker_that_does_not_heed_is_replaced() -> None:
         assert len(restarts) == 1
 
 
+async def test_a_worker_that_goes_on_with_what_is_expendable_is_left_to() -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts, cancel_seconds=0.1) as made:
+        caller = asyncio.create_task(made.submit(b"stuck 1", expendable=True))
+        await _until(lambda: made.busy == 1)
+        caller.cancel()
+        assert (await made.submit(b"on")).body == b"on"
+    assert not restarts
+
+
 async def test_work_fails_as_unavailable_when_the_pool_stops() -> None:
     async with pool() as made:
         at_work = asyncio.create_task(made.submit(b"sleep 60"))

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final as Constant
 
 import msgspec
@@ -65,6 +65,13 @@ class Hearing:
     draining: Draining
     metrics: Metrics
     limits: SessionLimits
+    interims: set[asyncio.Task[None]] = field(default_factory=set)  # being heard, over all streams
+
+    def make_way(self) -> None:
+        """Gives up interims where a final would wait for them."""
+        if not self.engines.has_idle:
+            for task in self.interims:
+                task.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +188,7 @@ class Session:
         work = None
         if heard.span and samples:
             self._begin_stretch()
+            self._hearing.make_way()
             work = self._out.start(self._recognize(heard.span, samples))
             work.add_done_callback(lambda _: samples.close())
         if heard.events and self._order.events:
@@ -200,10 +208,11 @@ class Session:
         )
         return _Step(heard, self._position, work, time.monotonic())
 
-    async def _recognize(self, span: wire.Span, samples: Blob) -> Outcome:
+    async def _recognize(self, span: wire.Span, samples: Blob, *, expendable: bool = False) -> Outcome:
         options = self._order.options
         options = replace(options, word_offsets=options.word_offsets or span.is_cut)
-        return await self._hearing.engines.submit(engine_wire.encode(options), samples)
+        body = engine_wire.encode(options)
+        return await self._hearing.engines.submit(body, samples, expendable=expendable)
 
     # Interim results.
 
@@ -220,6 +229,8 @@ class Session:
         if self._order.interims and is_news and is_free and (not self._interim or self._interim.done()):
             self._spoken = heard.spoken
             self._interim = self._out.start(self._hear_so_far(ear, self._agreement))
+            self._hearing.interims.add(self._interim)
+            self._interim.add_done_callback(self._hearing.interims.discard)
 
     async def _hear_so_far(self, ear: Ear, agreement: Agreement) -> None:
         with contextlib.suppress(errors.EarshotError):  # the final will say
@@ -227,7 +238,7 @@ class Session:
             with samples or Blob.empty() as audio:
                 if heard.span is None:
                     return
-                outcome = await self._recognize(heard.span, audio)
+                outcome = await self._recognize(heard.span, audio, expendable=True)
             transcript = engine_wire.decode_transcript(outcome.body)
             segment = cuts.joined(transcript, heard.span, words=False)
             if segment and agreement is self._agreement:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from earshot.classification.labels import LabelLimits
 from earshot.classification.ranking import Ranking
 from earshot.classification.types import ModelInfo
-from earshot.gen.v1 import classification_pb2, models_pb2
+from earshot.gen.v1 import audio_pb2, classification_pb2, models_pb2
 
 
 def result(ranking: Ranking) -> classification_pb2.ClassificationResult:
@@ -37,3 +39,9 @@ def model(
             max_label_characters=limits.max_label_characters,
         ),
     )
+
+
+def said(results: Iterable[audio_pb2.SpeechRecognitionResult]) -> str:
+    """All that was said, in one piece."""
+    parts = [one.alternatives[0].transcript.strip() for one in results if one.alternatives]
+    return " ".join(part for part in parts if part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -21,10 +20,11 @@ from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
 from earshot.classification.types import ModelInfo
-from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2
+from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.deadlines import deadline_of
 from earshot.rpc.limits import LONG_CLIP, check_message
+from earshot.rpc.streams import first_config
 from earshot.rpc.wire import duration
 from earshot.runtime import calls
 from earshot.runtime.calls import Stage
@@ -125,7 +125,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             heard = await self._transcripts.recognize(request.recognition_config, request.content, deadline)
             heard_after = time.monotonic() - started
             call.spend(Stage.UPSTREAM, heard_after)
-            transcript = _transcript(heard)
+            transcript = responses.said(heard.results)
             scored, answer = await self._score(question, transcript, deadline)
         metadata = self._metadata(model, scored, len(transcript), time.monotonic() - started)
         metadata.latency.upstream.CopyFrom(duration(heard_after))
@@ -144,7 +144,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
     ) -> AsyncIterator[classification_pb2.StreamingClassifySpeechResponse]:
         """Live or long audio against labels, as it comes."""
         model = self._model()
-        config = await self._first(request_iterator)
+        config = await first_config(request_iterator, self._streams.idle)
         session = streaming.Session(self._scoring(model), config)
         if self._streams.draining.is_on:
             raise gone()
@@ -152,13 +152,6 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             async with contextlib.aclosing(session.replies(request_iterator)) as replies:
                 async for reply in replies:
                     yield reply
-
-    async def _first(self, messages: streaming.Requests) -> classification_pb2.StreamingClassifySpeechConfig:
-        try:
-            async with asyncio.timeout(self._streams.idle):
-                return await streaming.first(messages)
-        except TimeoutError:
-            raise errors.DeadlineExceededError("no config came", reason="STREAM_IDLE") from None
 
     def _scoring(self, model: ModelInfo) -> streaming.Scoring:
         return streaming.Scoring(
@@ -226,9 +219,3 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             billed_characters=characters,
             replica=self._options.replica,
         )
-
-
-def _transcript(heard: speech_pb2.RecognizeResponse) -> str:
-    """All that was said, in one piece."""
-    parts = [one.alternatives[0].transcript.strip() for one in heard.results if one.alternatives]
-    return " ".join(part for part in parts if part)

@@ -10,20 +10,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from earshot import errors
 from earshot.classification import position, responses
 from earshot.classification.classifier import Classifier, Scored
 from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.requests import Question
 from earshot.classification.transcripts import Transcripts
-from earshot.gen.v1 import audio_pb2, classification_pb2, speech_pb2
+from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.rpc.codecs import codec_of
+from earshot.rpc.streams import misplaced
 from earshot.rpc.wire import duration
 from earshot.runtime import calls
 from earshot.runtime.draining import Draining, gone
@@ -53,19 +53,6 @@ class Scoring:
     request_seconds: float  # the longest that a scoring may take
     connection: float  # the longest that a connection may last
     leave: float  # between being told to go and being closed
-
-
-async def first(messages: Requests) -> _Config:
-    """The config, which comes first. Raises ``InvalidArgumentError`` where it does not."""
-    async for message in messages:
-        if message.WhichOneof("streaming_request") == "streaming_config":
-            return message.streaming_config
-        break
-    raise errors.InvalidArgumentError(
-        "the first message of a stream must have the streaming_config, and only those after it audio",
-        reason="CONFIG_MISSING",
-        field="streaming_config",
-    )
 
 
 class Session:
@@ -123,12 +110,12 @@ class Session:
                 self._question = self._scoring.ask(message.classification_config, "classification_config")
                 self._asked_anew = True
             else:
-                raise _unexpected(kind)
+                raise misplaced(kind, "labels alone change by a classification_config")
 
     async def _answered(self, heard: _Heard) -> Response:
         """``heard`` and what it scores; its token in one of our own."""
         finals = [one for one in heard.results if one.is_final]
-        said = _text(finals)
+        said = responses.said(finals)
         if said:
             conversation = f"{self._position.conversation} {said}".strip()[-CONVERSATION:]
             self._position = msgspec.structs.replace(self._position, conversation=conversation)
@@ -140,7 +127,9 @@ class Session:
             recognition_metadata=heard.metadata if heard.HasField("metadata") else None,
         )
         await self._score(
-            response, _text(finals[-1:]), _text(one for one in heard.results if not one.is_final)
+            response,
+            responses.said(finals[-1:]),
+            responses.said(one for one in heard.results if not one.is_final),
         )
         if heard.HasField("acknowledgement"):
             response.acknowledgement.CopyFrom(heard.acknowledgement)
@@ -182,22 +171,3 @@ class Session:
         self._scored_at = time.monotonic()
         described = self._scoring.describe(scored, sum(map(len, texts)), self._scored_at - started)
         response.classification_metadata.CopyFrom(described)
-
-
-def _text(results: Iterable[audio_pb2.SpeechRecognitionResult]) -> str:
-    parts = [one.alternatives[0].transcript.strip() for one in results if one.alternatives]
-    return " ".join(part for part in parts if part)
-
-
-def _unexpected(kind: str | None) -> errors.InvalidArgumentError:
-    if kind == "streaming_config":
-        return errors.InvalidArgumentError(
-            "the config came twice: it comes first, once; labels alone change by a classification_config",
-            reason="CONFIG_TWICE",
-            field="streaming_config",
-        )
-    return errors.InvalidArgumentError(
-        "a message without audio: a chunk without content keeps a stream alive",
-        reason="AUDIO_MISSING",
-        field="audio",
-    )

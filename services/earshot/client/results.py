@@ -54,13 +54,11 @@ class Segment:
     language: str = ""  # BCP-47
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recognition(Answer):
-    """What was said in a clip. No segments: no speech was heard."""
+class Spoken:
+    """What can be said of anything that has segments."""
 
-    segments: tuple[Segment, ...] = ()
-    audio_duration: float = 0.0  # of the clip, once decoded
-    billed_duration: float = 0.0
+    __slots__ = ()
+    segments: Sequence[Segment]
 
     @property
     def text(self) -> str:
@@ -76,6 +74,15 @@ class Recognition(Answer):
     def language(self) -> str:
         """The language heard first; empty where nothing was said."""
         return next((segment.language for segment in self.segments), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognition(Answer, Spoken):
+    """What was said in a clip. No segments: no speech was heard."""
+
+    segments: tuple[Segment, ...] = ()
+    audio_duration: float = 0.0  # of the clip, once decoded
+    billed_duration: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

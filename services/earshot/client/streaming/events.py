@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from earshot.client.results import Answer, Classification, Segment, Word
+from earshot.client.results import Answer, Classification, Segment, Spoken
 
 if TYPE_CHECKING:
     from earshot.errors import EarshotError
@@ -91,24 +91,9 @@ class Summary:
 
 
 @dataclass(slots=True)
-class StreamResult:
+class StreamResult(Spoken):
     """All that has become final so far; whole once ``summary`` is there."""
 
     segments: list[Segment] = field(default_factory=list)
     conversation: Classification | None = None  # the last scores of all that was said
     summary: Summary | None = None  # None until the stream has ended
-
-    @property
-    def text(self) -> str:
-        """All that was said."""
-        return " ".join(segment.text.strip() for segment in self.segments if segment.text.strip())
-
-    @property
-    def words(self) -> tuple[Word, ...]:
-        """All words with their offsets; empty unless asked for."""
-        return tuple(word for segment in self.segments for word in segment.words)
-
-    @property
-    def language(self) -> str:
-        """The language heard first; empty where nothing was said."""
-        return next((segment.language for segment in self.segments), "")

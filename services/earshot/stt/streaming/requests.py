@@ -11,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from earshot import errors
 from earshot.audio.formats import AudioFormat
 from earshot.gen.v1 import speech_pb2, streaming_pb2
+from earshot.rpc.streams import misplaced
 from earshot.stt import requests
 from earshot.stt.streaming.wire import Endpointing
 from earshot.stt.types import ModelInfo, RecognitionOptions
@@ -35,19 +36,6 @@ class Order:
     field: str = _CONFIG
 
 
-async def first(messages: Requests) -> speech_pb2.StreamingRecognitionConfig:
-    """The config, which comes first. Raises ``InvalidArgumentError`` where it does not."""
-    async for message in messages:
-        if message.WhichOneof("streaming_request") == "streaming_config":
-            return message.streaming_config
-        break
-    raise errors.InvalidArgumentError(
-        "the first message of a stream must have the streaming_config, and only those after it audio",
-        reason="CONFIG_MISSING",
-        field="streaming_config",
-    )
-
-
 def order(config: speech_pb2.StreamingRecognitionConfig, model: ModelInfo, longest_segment: float) -> Order:
     """What ``config`` asks of ``model``. Raises ``InvalidArgumentError``."""
     features = config.streaming_features
@@ -64,18 +52,8 @@ def order(config: speech_pb2.StreamingRecognitionConfig, model: ModelInfo, longe
 def chunk(message: speech_pb2.StreamingRecognizeRequest) -> streaming_pb2.AudioChunk:
     """The audio of a message that is not the first. Raises ``InvalidArgumentError``."""
     kind = message.WhichOneof("streaming_request")
-    if kind == "streaming_config":
-        raise errors.InvalidArgumentError(
-            "the config came twice: it comes first, once; for another config begin another stream",
-            reason="CONFIG_TWICE",
-            field="streaming_config",
-        )
-    if kind is None:
-        raise errors.InvalidArgumentError(
-            "a message without audio: a chunk without content keeps a stream alive",
-            reason="AUDIO_MISSING",
-            field="audio",
-        )
+    if kind != "audio":
+        raise misplaced(kind, "for another config begin another stream")
     if len(message.audio.content) > MAX_CHUNK_BYTES:
         raise errors.InvalidArgumentError(
             f"a chunk of {len(message.audio.content)} bytes: send at most {MAX_CHUNK_BYTES}, best 100 ms",

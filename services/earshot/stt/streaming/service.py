@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-from earshot import errors
 from earshot.gen.v1 import audio_pb2, speech_pb2
 from earshot.rpc.codecs import codec_of
+from earshot.rpc.streams import first_config
 from earshot.runtime import calls
 from earshot.runtime.admission import Admission
 from earshot.runtime.draining import gone
@@ -51,7 +50,7 @@ class Streams:
         ``UnavailableError`` when it leaves or a worker has died, ``DeadlineExceededError`` for a caller
         who says nothing.
         """
-        config = await self._config(messages)
+        config = await first_config(messages, self._hearing.limits.idle)
         order = requests.order(config, model, self._options.longest_segment)
         where = position.opened(config, model.name, self._seals)
         if self._hearing.draining.is_on:
@@ -64,13 +63,6 @@ class Streams:
             async with contextlib.aclosing(session.replies(_noted(messages, config))) as replies:
                 async for reply in replies:
                     yield answering.message(reply)
-
-    async def _config(self, messages: requests.Requests) -> speech_pb2.StreamingRecognitionConfig:
-        try:
-            async with asyncio.timeout(self._hearing.limits.idle):
-                return await requests.first(messages)
-        except TimeoutError:
-            raise errors.DeadlineExceededError("no config came", reason="STREAM_IDLE") from None
 
 
 async def _noted(

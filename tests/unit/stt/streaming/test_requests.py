@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from earshot import errors
 from earshot.audio.formats import Encoding
 from earshot.gen.v1 import audio_pb2, speech_pb2, streaming_pb2
+from earshot.rpc.streams import first_config
 from earshot.runtime.seals import KeyRing, Seals
 from earshot.stt.streaming import position, requests
 from earshot.stt.streaming.ledger import Mark
@@ -46,14 +47,14 @@ def _asking(name: str, seconds: float) -> Config:
 async def test_the_config_comes_first_and_what_follows_is_left() -> None:
     config = Config(resume_token="token")
     messages = _messages(Message(streaming_config=config), _audio())
-    assert await requests.first(messages) == config
+    assert await first_config(messages, 10) == config
     assert requests.chunk(await anext(messages)).content == b"ab"
 
 
 @pytest.mark.parametrize("messages", [(), (Message(),), (_audio(), Message(streaming_config=Config()))])
 async def test_without_it_nothing_begins(messages: tuple[Message, ...]) -> None:
     with pytest.raises(errors.InvalidArgumentError) as caught:
-        await requests.first(_messages(*messages))
+        await first_config(_messages(*messages), 10)
     assert _refused(caught) == ("CONFIG_MISSING", "streaming_config")
 
 

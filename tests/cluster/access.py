@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 
+from earshot.local.ports import free_ports
 from tests.cluster.kube import Release, until
 
 STATUS = [sys.executable, "-m", "earshot.cli", "cluster", "status"]
@@ -16,9 +16,7 @@ STATUS = [sys.executable, "-m", "earshot.cli", "cluster", "status"]
 @contextlib.contextmanager
 def forwarded(release: Release) -> Iterator[str]:
     """The release's port on this machine, by ``kubectl port-forward``."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     service = f"service/{release.service}"
     command = ["kubectl", "--namespace", release.space.name, "port-forward", service, f"{port}:80"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 from earshot import errors
 from earshot.cli.errors import ExitCode
 from earshot.client import Client
+from earshot.local.ports import free_ports
 from tests.cluster.access import explained
 from tests.cluster.kube import Namespace, Release, until
 
@@ -42,9 +42,7 @@ def _status(space: Namespace) -> Any:
 @contextlib.contextmanager
 def _forward(space: Namespace) -> Iterator[tuple[str, list[str]]]:
     """Where the forwarded port is, and what the command says meanwhile; it must end cleanly."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     command = [*COMMAND, "forward", "--port", str(port), "--namespace", space.name]
     said: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

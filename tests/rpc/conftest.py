@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from earshot.classification import __main__ as classification
 from earshot.classification.engines.selection import Selection as TextSelection
 from earshot.classification.settings import ClassificationSettings
 from earshot.gen.v1 import classification_pb2_grpc, speech_pb2_grpc
+from earshot.local.ports import free_ports
 from earshot.stt import __main__ as stt
 from earshot.stt.engines.selection import Selection as SpeechSelection
 from earshot.stt.settings import SpeechSettings
@@ -44,9 +44,14 @@ class Running:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    (port,) = free_ports(1)
+    return port
+
+
+def own_ports() -> dict[str, int]:
+    """The two of a service, which are never the same."""
+    port, metrics_port = free_ports(2)
+    return {"port": port, "metrics_port": metrics_port}
 
 
 Start = Callable[..., AbstractAsyncContextManager[Running]]
@@ -85,8 +90,7 @@ def start_speech() -> Start:
 
     @asynccontextmanager
     async def start(model: str = "fake", **settings: Any) -> AsyncIterator[Running]:
-        ports = {"port": free_port(), "metrics_port": free_port()}
-        made = SpeechSettings(**{"drain_seconds": 0, "replica": "stt-test", **ports, **settings})
+        made = SpeechSettings(**{"drain_seconds": 0, "replica": "stt-test", **own_ports(), **settings})
         selection = SpeechSelection("tests.rpc.fakes:load_speech", "fake", model, "the test wants a fake")
         async with _running(stt.run(made, selection), made.port, made.metrics_port) as running:
             yield running
@@ -100,8 +104,9 @@ def start_texts() -> Start:
 
     @asynccontextmanager
     async def start(model: str = "fake", **settings: Any) -> AsyncIterator[Running]:
-        ports = {"port": free_port(), "metrics_port": free_port()}
-        made = ClassificationSettings(**{"drain_seconds": 0, "replica": "cls-test", **ports, **settings})
+        made = ClassificationSettings(
+            **{"drain_seconds": 0, "replica": "cls-test", **own_ports(), **settings}
+        )
         selection = TextSelection("tests.rpc.fakes:load_texts", "fake", model, "the test wants a fake")
         async with _running(classification.run(made, selection), made.port, made.metrics_port) as running:
             yield running

@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 
 from earshot.gen.v1 import speech_pb2
 from tests.rpc import clips
-from tests.rpc.conftest import Running, Start, free_port
+from tests.rpc.conftest import Running, Start, own_ports
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -91,10 +91,10 @@ class Process:
 
     @classmethod
     async def start(cls, service: str = "stt", **environment: str) -> Process:
-        port = free_port()
+        ports = own_ports()
         settings = {
-            "EARSHOT_PORT": str(port),
-            "EARSHOT_METRICS_PORT": str(free_port()),
+            "EARSHOT_PORT": str(ports["port"]),
+            "EARSHOT_METRICS_PORT": str(ports["metrics_port"]),
             "EARSHOT_ENGINE": "pocketsphinx" if service == "stt" else "embedding",
             "EARSHOT_DRAIN_SECONDS": "0.5",
         }
@@ -104,7 +104,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
-        return cls(process, port)
+        return cls(process, ports["port"])
 
     async def events(self, last: str) -> list[dict[str, object]]:
         """Log lines up to the first whose event is ``last``."""

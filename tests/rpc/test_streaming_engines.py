@@ -14,7 +14,7 @@ from earshot.gen.v1 import speech_pb2
 from earshot.stt import __main__ as stt
 from earshot.stt.settings import SpeechSettings
 from tests.rpc.clips import wav
-from tests.rpc.conftest import Running, _running, free_port
+from tests.rpc.conftest import Running, _running, own_ports
 from tests.rpc.live import config, converse, converse_with_breaks, cut, silence
 from tests.unit.stt.engines.conftest import Spoken, checkpoint, digits, samples_of
 
@@ -23,8 +23,7 @@ __all__ = ["checkpoint", "digits"]  # fixtures
 
 @asynccontextmanager
 async def _real(**settings: Any) -> AsyncIterator[Running]:
-    ports = {"port": free_port(), "metrics_port": free_port()}
-    made = SpeechSettings(**{"drain_seconds": 0, **ports, **settings})
+    made = SpeechSettings(**{"drain_seconds": 0, **own_ports(), **settings})
     async with _running(stt.serve(made), made.port, made.metrics_port) as running:
         yield running
 

@@ -37,7 +37,9 @@ class StreamOptions:
 class Streams:
     """All streams of a replica."""
 
-    def __init__(self, hearing: Hearing, admission: Admission, seals: Seals, options: StreamOptions) -> None:
+    def __init__(
+        self, hearing: Hearing, admission: Admission, seals: Seals[position.Position], options: StreamOptions
+    ) -> None:
         self._hearing, self._admission = hearing, admission
         self._seals, self._options = seals, options
 

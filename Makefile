@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test test-cluster drills lint protos clean
+.PHONY: install demo test test-cluster drills bench lint protos clean
 
 install: $(VENV)/.installed
 
@@ -31,6 +31,11 @@ test-cluster: install
 # Faults under load, each answer counted: half an hour; DRILLS=--short for the form that takes minutes.
 drills: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.drills $(DRILLS)
+
+# Speed beside what else one could use: half an hour; BENCH="NAME..." for some, --short for seconds each.
+bench: install
+	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks --page
 
 lint: install
 	$(BIN)/ruff check .

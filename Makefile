@@ -20,13 +20,14 @@ demo: install
 	$(BIN)/earshot demo
 
 # Everything that needs neither root nor a cluster, over the real wire, with the real Envoy.
+# PYTEST=... adds options, as PYTEST='-k drain'.
 test: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests --ignore tests/cluster
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest $(PYTEST) tests --ignore tests/cluster
 
 # Against the cluster that KUBECONFIG names, with this image on its nodes.
 CLUSTER_IMAGE ?= localhost/earshot:dev
 test-cluster: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest -s tests/cluster
+	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest $(PYTEST) -s tests/cluster
 
 # Faults under load, each answer counted: half an hour; DRILLS=--short for the form that takes minutes.
 drills: install

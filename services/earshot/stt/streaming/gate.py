@@ -3,8 +3,8 @@
 A frame is quiet when it is hardly louder than the quietest since the beginning, which is the noise of the
 place. Once the network has heard no speech in so many quiet frames, it is not asked about the quiet ones
 that follow: most streams are silent most of the time, and the network costs thirty times what the level
-does. At the first frame that is louder it starts anew a few frames before, and hears the onset as if it had
-never been away.
+does. At the first frame that is louder it goes on from the state in which it was left, with the last of the
+quiet frames first, and so hears the onset as if it had never been away.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from earshot.stt.speech_segments import FRAME, NOTHING_HEARD, Carried, SpeechDetector
 from earshot.stt.types import Samples
 
-LOUDER: Final = 1.41  # times the level of the place, 3 dB: quiet no more
+LOUDER: Final = 1.33  # times the level of the place, 2.5 dB: quiet no more
 SILENT: Final = 1.0  # RMS of samples: nothing but dither, whatever the quietest frame was
 HANGOVER: Final = 12  # quiet frames without speech that the network hears: fading ends, pauses
-_LEAD: Final = 8  # quiet frames with which it starts anew
+_LEAD: Final = 8  # quiet frames that it hears first when it goes on
 
 
 class GatedDetector:
@@ -29,7 +29,8 @@ class GatedDetector:
     def __init__(self, detector: SpeechDetector, release: float) -> None:
         """``release``: a frame is speech at this probability, once there is some."""
         self._detector, self._release = detector, release
-        self._carried: Carried | None = NOTHING_HEARD  # None: the network has not heard what came last
+        self._carried: Carried = NOTHING_HEARD
+        self._shut = False  # the network has not heard what came last
         self._floors = np.full(2, np.inf, np.float32)  # levels of the quietest frames
         self._quiet = 0  # quiet frames without speech in a row, up to now
 
@@ -42,7 +43,7 @@ class GatedDetector:
         found: list[float] = []
         while (frame := len(found)) < len(quiet):
             if quiet[frame] and self._quiet >= HANGOVER:
-                self._carried = None
+                self._shut = True
                 found.append(0.0)
             else:
                 last = min(self._may_shut_after(quiet, frame), len(quiet))
@@ -68,9 +69,7 @@ class GatedDetector:
         return frame
 
     def _heard(self, samples: Samples, start: int, end: int) -> list[float]:
-        lead = 0
-        if self._carried is None:
-            lead, self._carried = _LEAD, NOTHING_HEARD
+        lead, self._shut = _LEAD if self._shut else 0, False
         found, self._carried = self._detector.advance(samples[start - lead * FRAME : end], self._carried)
         return [float(one) for one in found[lead:]]
 

@@ -68,8 +68,9 @@ def _with_long_pauses(samples: Samples, ends: list[int], level: float) -> Sample
     return np.concatenate([part for piece in pieces for part in (piece, _noise(level, 6.0))])
 
 
-@pytest.mark.parametrize("decibels", [0, -20, -30])
-@pytest.mark.parametrize("name", ["theo.flac", "lucas.flac", "conversation2.flac"])
+@pytest.mark.parametrize(
+    ("name", "decibels"), [("theo.flac", 0), ("conversation2.flac", -20), ("lucas.flac", -30)]
+)
 def test_speech_is_found_where_the_network_alone_finds_it(
     detector: Counting,
     digits: Callable[[str], Spoken],
@@ -78,7 +79,7 @@ def test_speech_is_found_where_the_network_alone_finds_it(
     decibels: int,
 ) -> None:
     """Down to speech of which the loudest sample is a hundredth of full scale."""
-    loud = digits(name).up_to(60).samples
+    loud = digits(name).up_to(30).samples
     quiet = np.rint(loud * 10 ** (decibels / 20)).astype(np.int16)
     pauses = [span.end for span in _stretches(detector, loud)]
     audio = _with_long_pauses(quiet, pauses, 20 * 10 ** (decibels / 20))
@@ -87,7 +88,7 @@ def test_speech_is_found_where_the_network_alone_finds_it(
     alone = _stretches(detector, audio)
 
     assert looked_at < 0.8 * detector.frames
-    assert len(alone) >= 5
+    assert len(alone) >= 3
     for span in alone:
         starts = [one.start for one in gated if one.start < span.end and one.end > span.start]
         assert starts, f"the stretch at {span.start / SAMPLE_RATE:.1f} s is lost"

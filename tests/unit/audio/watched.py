@@ -1,7 +1,7 @@
 """Decodes what it is given, between two marks, for strace to watch: ``watched.py MODE < FILES``.
 
-MODE ``free`` is the decoder by itself, ``confined`` with its process locked up; ``careless`` lets libav do all
-that it can, as the proof that something would be seen.
+MODE ``free`` is the decoder by itself, ``confined`` with its process locked up; ``careless`` lets libav do
+all that it can, as the proof that something would be seen.
 """
 
 from __future__ import annotations

@@ -62,27 +62,30 @@ def _noise(level: float, seconds: float) -> Samples:
     return np.rint(made).astype(np.int16)
 
 
-def _with_long_pauses(samples: Samples, ends: list[int], level: float) -> Samples:
-    """Six seconds of noise in every other pause, for the gate to shut."""
+def _with_long_pauses(samples: Samples, ends: list[int]) -> Samples:
+    """Six seconds of silence in every other pause, for the gate to shut."""
     pieces = np.split(samples, ends[::2])
-    return np.concatenate([part for piece in pieces for part in (piece, _noise(level, 6.0))])
+    return np.concatenate([part for piece in pieces for part in (piece, np.zeros(6 * SAMPLE_RATE, np.int16))])
 
 
 @pytest.mark.parametrize(
-    ("name", "decibels"), [("theo.flac", 0), ("conversation2.flac", -20), ("lucas.flac", -30)]
+    ("name", "decibels", "level"),
+    [("theo", 0, 20.0), ("lucas", -30, 0.6), ("conversation2", -20, 20.0), ("george", -30, 6.0)],
 )
-def test_speech_is_found_where_the_network_alone_finds_it(
+def test_speech_is_found_where_the_network_alone_finds_it(  # noqa: PLR0917
     detector: Counting,
     digits: Callable[[str], Spoken],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
     decibels: int,
+    level: float,
 ) -> None:
-    """Down to speech of which the loudest sample is a hundredth of full scale."""
-    loud = digits(name).up_to(30).samples
+    """Down to speech of which the loudest sample is a hundredth of full scale, and speech in noise."""
+    loud = digits(f"{name}.flac").up_to(30).samples
     quiet = np.rint(loud * 10 ** (decibels / 20)).astype(np.int16)
     pauses = [span.end for span in _stretches(detector, loud)]
-    audio = _with_long_pauses(quiet, pauses, 20 * 10 ** (decibels / 20))
+    spread = _with_long_pauses(quiet, pauses)
+    audio = spread + _noise(level, len(spread) / SAMPLE_RATE)
     gated, looked_at = _stretches(detector, audio), detector.frames
     monkeypatch.setattr(endpointing, "GatedDetector", Ungated)
     alone = _stretches(detector, audio)

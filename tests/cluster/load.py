@@ -38,7 +38,7 @@ def clip() -> tuple[bytes, int]:
 
 
 SAMPLES, RATE = clip()
-SPEECH = (SAMPLES + bytes(len(SAMPLES) * 3)) * 5  # half a minute, a quarter of it speech
+SPEECH = (SAMPLES + bytes(len(SAMPLES) * 6)) * 3  # half a minute, a seventh of it speech
 
 
 async def recognize(client: AsyncClient) -> str:

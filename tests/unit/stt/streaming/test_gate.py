@@ -72,7 +72,7 @@ def _with_long_pauses(samples: Samples, ends: list[int]) -> Samples:
     ("name", "decibels", "level"),
     [("theo", 0, 20.0), ("lucas", -30, 0.6), ("conversation2", -20, 20.0), ("george", -30, 6.0)],
 )
-def test_speech_is_found_where_the_network_alone_finds_it(  # noqa: PLR0917
+def test_speech_is_found_where_the_network_alone_finds_it(  # noqa: PLR0917 - a table
     detector: Counting,
     digits: Callable[[str], Spoken],
     monkeypatch: pytest.MonkeyPatch,

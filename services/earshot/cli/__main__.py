@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "listen": "mic",
     "classify": "",
     "classify-speech": "",
+    "bench": "",
     "models": "stt",
     "cluster": "cluster",
 }

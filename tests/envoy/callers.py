@@ -19,6 +19,7 @@ from earshot.local.keys import KEY_HEADER, Keys
 from earshot.local.security import Protection, authority, save_keys
 from earshot.local.state import StateFolder
 
+_OWN = (("grpc.use_local_subchannel_pool", 1),)
 ISSUER, AUDIENCE = "https://login.example", "speech"
 
 
@@ -35,10 +36,15 @@ class Caller:
 
     def channel(self, target: str, trusted: Path) -> grpc.aio.Channel:
         """A connection of its own over TLS."""
+        return grpc.aio.secure_channel(target, self._credentials(trusted), options=_OWN)
+
+    def blocking(self, target: str, trusted: Path) -> grpc.Channel:
+        """The same for a thread that may wait."""
+        return grpc.secure_channel(target, self._credentials(trusted), options=_OWN)
+
+    def _credentials(self, trusted: Path) -> grpc.ChannelCredentials:
         shown = (self.certificate.get(KEY), self.certificate.get(CERTIFICATE))
-        credentials = grpc.ssl_channel_credentials(trusted.read_bytes(), *shown)
-        options = (("grpc.use_local_subchannel_pool", 1),)
-        return grpc.aio.secure_channel(target, credentials, options=options)
+        return grpc.ssl_channel_credentials(trusted.read_bytes(), *shown)
 
 
 class Registry:

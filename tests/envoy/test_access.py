@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -117,16 +118,34 @@ REST = {
 
 
 async def call(channel: grpc.aio.Channel, caller: Caller, method: str) -> tuple[str, str]:
-    """The code, and what was said about it."""
+    """The code, and what was said about it, of a unary method."""
+    try:
+        await channel.unary_unary(f"/{method}")(b"", metadata=caller.metadata, timeout=PATIENCE)
+    except grpc.aio.AioRpcError as failure:
+        return failure.code().name, failure.details() or ""
+    return "OK", ""
+
+
+async def outcomes(door: Door, caller: Caller) -> dict[str, tuple[str, str]]:
+    """The same of every method."""
+    return await asyncio.to_thread(_outcomes, door, caller)
+
+
+def _outcomes(door: Door, caller: Caller) -> dict[str, tuple[str, str]]:
+    # Not by grpc.aio: where a stream is refused during a write it has a status of its own.
+    with caller.blocking(door.plane.target, trusted(door.plane.state)) as channel:
+        return {method: _outcome(channel, caller, method) for method in METHODS}
+
+
+def _outcome(channel: grpc.Channel, caller: Caller, method: str) -> tuple[str, str]:
+    told: dict[str, Any] = {"metadata": caller.metadata, "timeout": PATIENCE}
     try:
         if METHODS[method]:
-            requests = iter((_stream_request(method),))
-            streamed = channel.stream_stream(f"/{method}")
-            async for _ in streamed(requests, metadata=caller.metadata, timeout=PATIENCE):
-                pass
+            list(channel.stream_stream(f"/{method}")(iter((_stream_request(method),)), **told))
         else:
-            await channel.unary_unary(f"/{method}")(b"", metadata=caller.metadata, timeout=PATIENCE)
-    except grpc.aio.AioRpcError as failure:
+            channel.unary_unary(f"/{method}")(b"", **told)
+    except grpc.RpcError as failure:
+        assert isinstance(failure, grpc.Call)  # noqa: PT017 - for what types know
         return failure.code().name, failure.details() or ""
     return "OK", ""
 
@@ -169,10 +188,7 @@ async def _knows(door: Door, name: str) -> bool:
 @pytest.mark.parametrize("name", RIGHT)
 async def test_who_is_known_may_call_everything(door: Door, name: str) -> None:
     caller = door.callers[name]
-    async with door.channel(caller) as channel:
-        assert {method: await call(channel, caller, method) for method in METHODS} == dict.fromkeys(
-            METHODS, ("OK", "")
-        )
+    assert await outcomes(door, caller) == dict.fromkeys(METHODS, ("OK", ""))
     for route in REST:
         status, _ = await asyncio.to_thread(rest, door, caller, route)
         assert status == 200, route
@@ -181,11 +197,9 @@ async def test_who_is_known_may_call_everything(door: Door, name: str) -> None:
 @pytest.mark.parametrize("name", UNKNOWN)
 async def test_who_is_not_known_may_call_nothing(door: Door, name: str) -> None:
     caller = door.callers[name]
-    async with door.channel(caller) as channel:
-        for method in METHODS:
-            code, message = await call(channel, caller, method)
-            assert code == "UNAUTHENTICATED", method
-            assert message
+    for method, (code, message) in (await outcomes(door, caller)).items():
+        assert code == "UNAUTHENTICATED", method
+        assert message
     for route in (*REST, "GET /v1/nothing"):
         status, answer = await asyncio.to_thread(rest, door, caller, route)
         assert (status, answer["code"]) == (401, 16), route
@@ -194,9 +208,7 @@ async def test_who_is_not_known_may_call_nothing(door: Door, name: str) -> None:
 async def test_a_wrong_certificate_ends_the_connection(door: Door) -> None:
     """Whatever else is right."""
     caller = door.callers["a wrong certificate"]
-    async with door.channel(caller) as channel:
-        for method in METHODS:
-            assert (await call(channel, caller, method))[0] == "UNAVAILABLE", method
+    assert {code for code, _ in (await outcomes(door, caller)).values()} == {"UNAVAILABLE"}
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await asyncio.to_thread(rest, door, caller, "GET /v1/models")
 
@@ -208,13 +220,8 @@ async def test_no_plain_text_is_taken(door: Door) -> None:
 
 async def test_a_client_may_call_what_it_may(door: Door) -> None:
     bob = door.callers["bob"]
-    async with door.channel(bob) as channel:
-        for method in METHODS:
-            code, message = await call(channel, bob, method)
-            if method in CLIENTS["bob"]:
-                assert code == "OK", method
-            else:
-                assert (code, message) == ("PERMISSION_DENIED", f"client bob may not call /{method}")
+    refusals = {method: ("PERMISSION_DENIED", f"client bob may not call /{method}") for method in METHODS}
+    assert await outcomes(door, bob) == refusals | dict.fromkeys(CLIENTS["bob"], ("OK", ""))
     for route, method in REST.items():
         status, answer = await asyncio.to_thread(rest, door, bob, route)
         if method in CLIENTS["bob"]:
@@ -328,11 +335,11 @@ async def test_nothing_fails_while_certificates_and_keys_change(door: Door) -> N
         for caller in callers:
             group.create_task(lasting(caller))
             group.create_task(anew(caller))
-        for _ in range(3):
+        for _ in range(10):
             await _rotate(door)
         done.set()
-    assert set(codes) == {"OK"}
-    assert len(codes) > 20
+    assert Counter(codes) == {"OK": len(codes)}
+    assert len(codes) >= 6
 
 
 async def _rotate(door: Door) -> None:

@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "classify": "",
     "classify-speech": "",
     "models": "stt",
+    "usage": "",
     "cluster": "cluster",
 }
 

@@ -18,7 +18,8 @@ class FakeSpeech:
     """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails, ``abort`` dies,
     ``misshapen`` answers nonsense, ``echo`` hears a canary.
 
-    ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB.
+    ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB. ``telling`` hears what is
+    personal and profane.
     """
 
     info: speech.ModelInfo
@@ -36,10 +37,23 @@ class FakeSpeech:
         end = len(samples) / speech.SAMPLE_RATE
         if self.info.name in ("exact", "wordy"):
             return _exact(samples, 65_536 if self.info.name == "wordy" else 1, options)
+        if self.info.name == "telling":
+            return _telling(end, options)
         words = (speech.Word("heard", 0.0, end / 2), speech.Word(str(len(samples)), end / 2, end, 0.5))
         text = "the canary sings" if self.info.name == "echo" else f"heard {len(samples)}"
         segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
         return speech.Transcript((segment,), options.language)
+
+
+TELLING = "damn shit call four one one two now"
+
+
+def _telling(end: float, options: speech.RecognitionOptions) -> speech.Transcript:
+    said = TELLING.split()
+    step = end / len(said)
+    words = tuple(speech.Word(word, at * step, (at + 1) * step) for at, word in enumerate(said))
+    segment = speech.Segment(TELLING, 0.0, end, words=words if options.word_offsets else ())
+    return speech.Transcript((segment,), "en")
 
 
 def _exact(samples: speech.Samples, times: int, options: speech.RecognitionOptions) -> speech.Transcript:

@@ -11,7 +11,7 @@ from earshot.runtime.blobs import Blob
 from earshot.runtime.factories import named
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 from earshot.stt import wire
-from earshot.stt.types import Engine, Loader
+from earshot.stt.types import Engine, Loader, RecognitionOptions, Transcript
 
 
 class EngineTask:
@@ -27,8 +27,18 @@ class EngineTask:
 
     def _transcribe(self, job: Job, cancelled: Cancelled) -> tuple[bytes, Blob | None]:
         samples = np.frombuffer(job.blob, dtype=np.int16)
-        transcript = self._engine.transcribe(samples, wire.decode_options(job.body), cancelled)
-        return wire.encode(transcript), None
+        options = wire.decode_options(job.body)
+        transcript = self._engine.transcribe(samples, options, cancelled)
+        return wire.encode(_masked(transcript, options)), None
+
+
+def _masked(transcript: Transcript, options: RecognitionOptions) -> Transcript:
+    """What must not be in a transcript leaves this process in no form. The libraries come when asked for."""
+    if not options.redact and not options.profanity_filter:
+        return transcript
+    from earshot.stt.masking.masks import masked  # noqa: PLC0415
+
+    return masked(transcript, options)
 
 
 def make(options: dict[str, str]) -> EngineTask:

@@ -22,9 +22,10 @@ ALLOWED = {
     "quotas": {"runtime", "rpc"},
     "stt": {"quotas", "runtime", "rpc", "audio", "weights"},
     "classification": {"quotas", "runtime", "rpc", "client", "weights"},
+    "load": {"client", "rpc"},
     "local": {"client", "rpc"},
     "cluster": {"client", "rpc"},
-    "cli": {"local", "cluster", "client", "rpc", "weights"},
+    "cli": {"local", "cluster", "load", "client", "rpc", "weights"},
 }
 ENGINE_LIBRARIES = {
     "av",

@@ -38,6 +38,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "listen": "mic",
     "classify": "",
     "classify-speech": "",
+    "bench": "",
     "models": "stt",
     "usage": "",
     "cluster": "cluster",

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from earshot import __version__, errors
+from earshot.client.link import Link
 from earshot.client.retry import Attempts, RetryPolicy
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Connection:
         self._metadata = _lower(metadata)
         self._max_message_bytes = max_message_bytes
         self._closed = False
+        self._link = Link()
         self._answered = False  # a call, ever
         self._open()
 

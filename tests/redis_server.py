@@ -33,14 +33,14 @@ class RedisServer:
 
     def __init__(self, folder: Path) -> None:
         need_redis()
-        self._folder = folder
+        self.folder = folder
         (self.port,) = free_ports(1)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Gives back once it answers."""
-        options = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder), "--save", "")
+        options = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder), "--save", "")
         durable = ("--appendonly", "yes", "--appendfsync", "always")
         command = [str(PROGRAM), *options, *durable]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -32,6 +32,7 @@ _CONNECT_SECONDS: Final = 0.25
 _MOST_CONNECTIONS: Final = 32
 _DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 _LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
+_TOGETHER: Final = 500  # clients' days that are asked for in one go
 _CLIENTS: Final = "earshot:clients"
 _Values = list[str | int | float]
 _FIELDS: Final = {Unit.AUDIO.value: "audio", Unit.CHARACTERS.value: "characters"}
@@ -112,14 +113,21 @@ class RedisLedger:
         """See ``Ledger``."""
         async with _asking():
             clients = [client] if client else await self._clients(days)
-            asked = [(name, day) for name in clients for day in days]
-            pipeline = self._redis.pipeline(transaction=False)
-            for name, day in asked:
-                pipeline.hgetall(_usage(name, day))
-            found = await pipeline.execute()
-        return [
-            one for (name, day), values in zip(asked, found, strict=True) for one in _read(name, day, values)
-        ]
+        asked = [(name, day) for name in clients for day in days]
+        found: list[Account] = []
+        for start in range(0, len(asked), _TOGETHER):
+            found += await self._some(asked[start : start + _TOGETHER])
+        return found
+
+    async def _some(self, asked: Sequence[tuple[str, str]]) -> list[Account]:
+        """Of some clients and days, in one go."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for client, day in asked:
+            pipeline.hgetall(_usage(client, day))
+        async with _asking():
+            answers = await pipeline.execute()
+        pairs = zip(asked, answers, strict=True)
+        return [account for (client, day), values in pairs for account in _read(client, day, values)]
 
     async def _clients(self, days: Sequence[str]) -> list[str]:
         """Those who have been here since the first of the days; who left long ago is forgotten."""

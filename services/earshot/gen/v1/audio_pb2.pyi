@@ -430,7 +430,10 @@ class RecognitionMetadata(_message.Message):
 
     @_builtins.property
     def billed_duration(self) -> _duration_pb2.Duration:
-        """Length of the audio that counts against quotas and is billed."""
+        """Length of the audio that counts against quotas and is billed. In streams,
+        of this stretch; silence counts as well, so that all that is billed is the
+        summary's audio_received.
+        """
 
     def __init__(
         self,

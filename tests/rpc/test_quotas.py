@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from earshot.gen.v1 import classification_pb2, speech_pb2, usage_pb2
 from earshot.rpc.status import from_rpc_error
 from tests.redis_server import RedisServer
 from tests.rpc import clips, seen
+from tests.rpc import test_streaming_classify as streaming_classify
 from tests.rpc.conftest import Start
 from tests.rpc.live import Config, Heard, calling, config, cut, requests, talk
 
@@ -404,3 +405,47 @@ async def test_nothing_of_what_is_said_is_in_the_store(
     written = b"".join(path.read_bytes() for path in redis_server.folder.rglob("*") if path.is_file())
     assert b"earshot:bill:acme" in written
     assert b"canary" not in written
+
+
+async def test_a_scored_stream_is_charged_by_both_services_and_ends_at_either_limit(
+    start_speech: Start, start_texts: Start, redis_server: RedisServer
+) -> None:
+    settings = quotas(redis_server)
+    async with (
+        start_speech("exact", **settings) as speech,
+        start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as service,
+    ):
+        answers, error = await scored(service)
+    assert error is None
+    billed = sum(one.classification_metadata.billed_characters for one in answers)
+    assert used(redis_server, unit="characters") == billed > 0
+    assert used(redis_server) == round(len(TALK) / 16)
+    for limited in ({"audio_seconds_per_month": 12}, {"characters_per_month": 60}):
+        with redis_server.client() as redis:
+            redis.flushall()
+        settings = quotas(redis_server, **limited)
+        async with (
+            start_speech("exact", **settings) as speech,
+            start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as service,
+        ):
+            answers, error = await scored(service)
+        assert isinstance(error, errors.QuotaExceededError)
+        assert error.quota
+        assert error.quota.name in limited
+        assert any(one.acknowledgement.resume_token for one in answers[1:])
+
+
+async def scored(service: Any) -> tuple[list[Any], errors.EarshotError | None]:
+    """A stream of scored speech by "acme", and what ended it."""
+
+    async def messages() -> AsyncIterator[classification_pb2.StreamingClassifySpeechRequest]:
+        for message in [streaming_classify.first(), *streaming_classify.audio(CHUNKS)]:
+            yield message
+
+    answers: list[Any] = []
+    try:
+        async for answer in service.texts.StreamingClassifySpeech(messages(), metadata=by()):
+            answers.append(answer)  # noqa: PERF401 - what came before an error counts
+    except grpc.aio.AioRpcError as exc:
+        return answers, from_rpc_error(exc)
+    return answers, None

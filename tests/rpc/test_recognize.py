@@ -112,7 +112,7 @@ REFUSED = [
         Config(features=Features(redact=[Features.REDACTION_KIND_NAME])),
         "config.features.redact",
         "REDACTION_NOT_SUPPORTED",
-        "name cannot be taken out",
+        "it can be one of number, email, card, phone",
     ),
     (
         "unknown redaction",

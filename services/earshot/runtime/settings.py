@@ -108,6 +108,8 @@ def read(kind: type[Settings]) -> Settings:
 
 
 def _complaint(kind: type[BaseSettings], fault: ErrorDetails) -> str:
+    if not fault["loc"]:  # of several together
+        return fault["msg"]
     field, *inside = (str(part) for part in fault["loc"])
     name = f"EARSHOT_{field.upper()}"
     is_secret = kind.model_fields[field].annotation is SecretStr

@@ -119,6 +119,7 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "device": settings.device,
         "threads": str(settings.threads),
         "cache": str(settings.cache),
+        "name_model": settings.name_model,
     }
     spec = TaskSpec("earshot.stt.engine_task:make", options)
     return observed_pool(spec, PoolOptions.of(_ENGINES, settings), metrics, health)

@@ -48,7 +48,7 @@ def options(
     _check_model(config, model, path)
     _check_features(config, model, path)
     return RecognitionOptions(
-        redact=tuple(kind for kind in Redaction if kind in rules.redact or kind in _redact(config, path)),
+        redact=_redact(config, rules, path),
         profanity_filter=rules.profanity_filter or config.features.profanity_filter,
         language=_language(config, model, path),
         translate=config.task == _Config.TASK_TRANSLATE,
@@ -90,22 +90,23 @@ def _check_features(config: _Config, model: ModelInfo, path: str) -> None:
         )
 
 
-def _redact(config: _Config, path: str) -> frozenset[Redaction]:
+def _redact(config: _Config, rules: Rules, path: str) -> tuple[Redaction, ...]:
     """The kinds that are to be taken out."""
+    possible = [kind for kind in Redaction if kind is not Redaction.NAME or rules.names]
     names = []
     for number in config.features.redact:
         known = _Features.RedactionKind.values()
         names.append(_Features.RedactionKind.Name(number) if number in known else str(number))
     kinds = {name.removeprefix(_REDACTION).lower() for name in names}
-    unknown = kinds - {kind.value for kind in Redaction}
+    unknown = kinds - set(possible)
     if unknown:
         raise errors.InvalidArgumentError(
             f"{', '.join(sorted(unknown))} cannot be taken out of transcripts; it can be one of "
-            f"{', '.join(Redaction)}",
+            f"{', '.join(possible)}",
             reason="REDACTION_NOT_SUPPORTED",
             field=f"{path}.features.redact",
         )
-    return frozenset(Redaction(kind) for kind in kinds)
+    return tuple(kind for kind in possible if kind in rules.redact or kind in kinds)
 
 
 def _language(config: _Config, model: ModelInfo, path: str) -> str:

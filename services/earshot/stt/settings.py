@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from earshot.quotas.settings import QuotaSettings
 from earshot.runtime.settings import PositiveInt, PositiveSeconds, Seconds
@@ -21,8 +23,10 @@ class SpeechSettings(QuotaSettings):
         25.0, ge=2.0, le=25.0, description="Longest stretch of speech in a stream; longer ones are cut."
     )
     redact: str = Field(
-        "",
-        description="Taken out of every transcript: number, email, card, phone, as a,b,c; more by request.",
+        "", description="Taken out of every transcript: number, email, card, phone, name; as a,b,c."
+    )
+    name_model: str = Field(
+        "", description="Folder of a token classification model that finds names; empty: names are not found."
     )
     profanity_filter: bool = Field(False, description="Mask profane words in every transcript.")
     max_audio_seconds: PositiveSeconds = Field(3600.0, description="Longest clip, in seconds.")
@@ -39,10 +43,17 @@ class SpeechSettings(QuotaSettings):
             raise ValueError(f"{', '.join(unknown)}: none of {', '.join(Redaction)}")
         return redact
 
+    @model_validator(mode="after")
+    def _can_find_names(self) -> Self:
+        if Redaction.NAME in _names(self.redact) and not self.name_model:
+            raise ValueError("EARSHOT_REDACT has name, and EARSHOT_NAME_MODEL no model that finds them")
+        return self
+
     @property
     def rules(self) -> Rules:
         """What is done to every transcript."""
-        return Rules(frozenset(Redaction(name) for name in _names(self.redact)), self.profanity_filter)
+        redact = frozenset(Redaction(name) for name in _names(self.redact))
+        return Rules(redact, self.profanity_filter, names=bool(self.name_model))
 
 
 def _names(text: str) -> list[str]:

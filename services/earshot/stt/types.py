@@ -32,6 +32,7 @@ class Redaction(StrEnum):
     EMAIL = "email"
     CARD = "card"
     PHONE = "phone"
+    NAME = "name"  # where there is a model that finds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Rules:
 
     redact: frozenset[Redaction] = frozenset()
     profanity_filter: bool = False
+    names: bool = False  # there is a model that finds names, for requests too
 
 
 NO_RULES = Rules()

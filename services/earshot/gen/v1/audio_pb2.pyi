@@ -220,7 +220,7 @@ class RecognitionFeatures(_message.Message):
         REDACTION_KIND_CARD: RecognitionFeatures._RedactionKind.ValueType  # 3
         """Payment card numbers."""
         REDACTION_KIND_NAME: RecognitionFeatures._RedactionKind.ValueType  # 4
-        """Names of persons. No model here finds them yet: refused."""
+        """Names of persons; refused where the service has no model that finds them."""
         REDACTION_KIND_PHONE: RecognitionFeatures._RedactionKind.ValueType  # 5
         """Telephone numbers."""
 
@@ -236,7 +236,7 @@ class RecognitionFeatures(_message.Message):
     REDACTION_KIND_CARD: RecognitionFeatures.RedactionKind.ValueType  # 3
     """Payment card numbers."""
     REDACTION_KIND_NAME: RecognitionFeatures.RedactionKind.ValueType  # 4
-    """Names of persons. No model here finds them yet: refused."""
+    """Names of persons; refused where the service has no model that finds them."""
     REDACTION_KIND_PHONE: RecognitionFeatures.RedactionKind.ValueType  # 5
     """Telephone numbers."""
 

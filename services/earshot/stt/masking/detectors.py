@@ -42,6 +42,8 @@ def found(words: Sequence[str], kinds: Iterable[Redaction], context: Context) ->
         if kind in wanted:
             hits = [run for run in numbers if is_one(run, context, len(words))]
             all_found += [Found(run.start, run.end, kind.value) for run in hits]
+    if Redaction.NAME in wanted and context.names:
+        all_found += context.names.found(words)
     return _disjoint(all_found)
 
 

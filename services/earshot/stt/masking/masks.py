@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from earshot.stt.masking.detectors import found
 from earshot.stt.masking.profanity import filtered
-from earshot.stt.masking.types import Context, Found
+from earshot.stt.masking.types import Context, Finder, Found
 from earshot.stt.types import RecognitionOptions, Segment, Transcript, Word
 
 Item = TypeVar("Item")
@@ -16,50 +16,54 @@ Item = TypeVar("Item")
 _AFTER: Final = ".,;:!?"  # punctuation that stays where it was
 
 
-def masked(transcript: Transcript, options: RecognitionOptions) -> Transcript:
+def masked(transcript: Transcript, options: RecognitionOptions, names: Finder | None = None) -> Transcript:
     """``transcript`` without what ``options`` want out of it. Texts and words are looked at each by itself:
-    engines split them differently.
+    engines split them differently. ``names`` finds the names of persons, where they are to be taken out.
     """
     if not options.redact and not options.profanity_filter:
         return transcript
     language = (transcript.language or options.language).partition("-")[0].lower()
+    context = Context(language, names, options.goes_on)
     texts = [segment.text.split() for segment in transcript.segments]
     segments = [
         replace(segment, text=" ".join(said), words=words)
         for segment, said, words in zip(
             transcript.segments,
-            _texts(texts, options, language),
-            _words(transcript.segments, options, language),
+            _texts(texts, options, context),
+            _words(transcript.segments, options, context),
             strict=True,
         )
     ]
     return replace(transcript, segments=tuple(segments))
 
 
-def _texts(texts: Sequence[list[str]], options: RecognitionOptions, language: str) -> list[list[str]]:
-    cleaned = [[_clean(word, options, language) for word in text] for text in texts]
-    return _replaced(texts, cleaned, options, language, lambda part, kind: _placeholder(part[-1], kind))
+def _texts(texts: Sequence[list[str]], options: RecognitionOptions, context: Context) -> list[list[str]]:
+    cleaned = [[_clean(word, options, context.language) for word in text] for text in texts]
+    return _replaced(texts, cleaned, options, context, lambda part, kind: _placeholder(part[-1], kind))
 
 
-def _words(segments: Sequence[Segment], options: RecognitionOptions, language: str) -> list[tuple[Word, ...]]:
+def _words(
+    segments: Sequence[Segment], options: RecognitionOptions, context: Context
+) -> list[tuple[Word, ...]]:
     heard = [list(segment.words) for segment in segments]
     texts = [[word.text for word in words] for words in heard]
+    language = context.language
     cleaned = [
         [replace(word, text=_clean(word.text, options, language)) for word in words] for words in heard
     ]
-    return [tuple(words) for words in _replaced(texts, cleaned, options, language, _together)]
+    return [tuple(words) for words in _replaced(texts, cleaned, options, context, _together)]
 
 
 def _replaced(
     texts: Sequence[Sequence[str]],
     items: Sequence[Sequence[Item]],
     options: RecognitionOptions,
-    language: str,
+    context: Context,
     placed: Callable[[Sequence[Item], str], Item],
 ) -> list[list[Item]]:
     """``items``, one for each word of ``texts``; what is found is looked for over all segments together."""
     flat = [word for text in texts for word in text]
-    hits = found(flat, options.redact, Context(language, options.goes_on))
+    hits = found(flat, options.redact, context)
     replaced, first = [], 0
     for part in items:
         replaced.append(_in_part(part, first, hits, placed))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 _EDGES: Final = re.compile(r"^[^\w@+]+|[^\w@]+$")
 
@@ -18,12 +19,19 @@ class Found:
     kind: str  # as stt.types.Redaction has it
 
 
+class Finder(Protocol):
+    """What finds one kind of personal data among words."""
+
+    def found(self, words: Sequence[str]) -> list[Found]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What is known of the words beside themselves."""
 
     language: str  # as "en"; empty where it is not known
-    goes_on: bool  # before the first word and after the last there may be more: a stretch of a stream
+    names: Finder | None = None  # what finds names of persons
+    goes_on: bool = False  # before the first word and after the last there may be more: a stretch of a stream
 
 
 def bare(word: str) -> str:

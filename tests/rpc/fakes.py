@@ -12,11 +12,13 @@ from earshot import errors
 from earshot.classification import types as texts
 from earshot.stt import types as speech
 
+_SECONDS = {"slow": 1.0, "stuck": 60.0}
+
 
 @dataclass(frozen=True)
 class FakeSpeech:
-    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails, ``abort`` dies,
-    ``misshapen`` answers nonsense, ``echo`` hears a canary.
+    """Hears how many samples a clip has; ``slow`` takes a second for it and ``stuck`` a minute,
+    ``crash`` fails, ``abort`` dies, ``misshapen`` answers nonsense, ``echo`` hears a canary.
 
     ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB. ``telling`` hears what is
     personal and profane.
@@ -30,8 +32,8 @@ class FakeSpeech:
         _trouble(self.info.name, samples.tobytes().decode(errors="replace"))
         if self.info.name == "misshapen":  # as an engine with a fault in it might answer
             return speech.Transcript((speech.Segment("canary", "canary", 0.0),))  # type: ignore[arg-type]
-        if self.info.name == "slow":
-            _sleep(1.0, cancelled)
+        if self.info.name in _SECONDS:
+            _sleep(_SECONDS[self.info.name], cancelled)
         if not samples.any():
             return speech.Transcript()
         end = len(samples) / speech.SAMPLE_RATE

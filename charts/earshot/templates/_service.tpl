@@ -104,6 +104,7 @@ spec:
 {{- define "earshot.quotas" -}}
 quotas: {{ include "earshot.table" .limits | quote }}
 prices: {{ include "earshot.table" .prices | quote }}
+quotaRedisSeconds: {{ .redis.seconds }}
 quotaWhenAway: {{ .whenAway | quote }}
 currency: {{ .currency | quote }}
 usageDays: {{ .usageDays }}

@@ -32,11 +32,8 @@ class Meter:
     def __init__(
         self, settings: QuotaSettings, metrics: Metrics, clock: Callable[[], float] = time.time
     ) -> None:
-        url = settings.quota_redis_url.get_secret_value()
-        self.is_shared = bool(url)
-        self._ledger: Ledger = (
-            RedisLedger(url, settings.bill_seconds, settings.usage_days) if url else MemoryLedger()
-        )
+        self.is_shared = bool(settings.quota_redis_url.get_secret_value())
+        self._ledger = _ledger(settings)
         self._guard = Guard(metrics)
         self._settings, self._metrics, self._clock = settings, metrics, clock
         self._settling: set[asyncio.Future[None]] = set()
@@ -152,6 +149,13 @@ class Meter:
     def _refused(self, client: str, unit: Unit, refused: Refused, now: float) -> errors.QuotaExceededError:
         limits = self._settings.quota_of(client).limits(unit)
         return quota_exceeded(client, unit, refused, limits, now)
+
+
+def _ledger(settings: QuotaSettings) -> Ledger:
+    url = settings.quota_redis_url.get_secret_value()
+    if not url:
+        return MemoryLedger()
+    return RedisLedger(url, settings.quota_redis_seconds, settings.bill_seconds, settings.usage_days)
 
 
 def _expose(metrics: Metrics) -> None:

@@ -27,8 +27,6 @@ from earshot.quotas.ledger import LedgerAwayError, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 from earshot.quotas.windows import Window, utc
 
-_ANSWER_SECONDS: Final = 0.5  # for a step, with all that it waits for
-_CONNECT_SECONDS: Final = 0.25
 _MOST_CONNECTIONS: Final = 32
 _DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 _LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
@@ -41,20 +39,23 @@ _FIELDS: Final = {Unit.AUDIO.value: "audio", Unit.CHARACTERS.value: "characters"
 class RedisLedger:
     """See :class:`earshot.quotas.ledger.Ledger`."""
 
-    def __init__(self, url: str, bill_seconds: float, usage_days: int) -> None:
-        """``bill_seconds``: how long a bill may stay open. Raises ``ValueError`` for what is no URL."""
+    def __init__(self, url: str, patience: float, bill_seconds: float, usage_days: int) -> None:
+        """``patience``: seconds that a step may take, with all that it waits for; ``bill_seconds``: how long
+        a bill may stay open. Raises ``ValueError`` for what is no URL.
+        """
         pool = aioredis.BlockingConnectionPool.from_url(
             url,
             max_connections=_MOST_CONNECTIONS,
-            timeout=_ANSWER_SECONDS,
-            socket_timeout=_ANSWER_SECONDS,
-            socket_connect_timeout=_CONNECT_SECONDS,
+            timeout=patience,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
             # A connection that the server has dropped meanwhile is made anew. Every step may be done twice.
             retry=Retry(NoBackoff(), 1),
             decode_responses=True,
         )
         self._redis = aioredis.Redis.from_pool(pool)
         self._bill_seconds, self._usage_days = max(1, round(bill_seconds)), usage_days
+        self._patience = patience
         self._pay = self._redis.register_script(scripts.PAY)
         self._complete = self._redis.register_script(scripts.COMPLETE)
         self._take_back = self._redis.register_script(scripts.TAKE_BACK)
@@ -76,13 +77,13 @@ class RedisLedger:
             self._usage_days * 86_400,
         ]
         each = [value for pair in zip(limits, ends, strict=True) for value in pair]
-        async with _asking():
+        async with self._asking():
             refused = await self._pay(keys=keys, args=[*what, *whose, *each])
         return Refused(*refused) if refused else None
 
     async def complete(self, hold: Hold) -> None:
         """See ``Ledger``."""
-        async with _asking():
+        async with self._asking():
             await self._complete(keys=[_record(hold.bill)], args=[hold.bill.model, _DONE_SECONDS])
 
     async def take_back(self, hold: Hold) -> None:
@@ -94,24 +95,24 @@ class RedisLedger:
         await self._give_back(bill, "", done=1)
 
     async def _give_back(self, bill: Bill, holder: str, *, done: int) -> None:
-        async with _asking():
+        async with self._asking():
             args: _Values = [holder, done, bill.rate, bill.model, bill.unit.value]
             await self._take_back(keys=[_record(bill)], args=args)
 
     async def replay(self, bill: Bill, free: int) -> None:
         """See ``Ledger``."""
-        async with _asking():
+        async with self._asking():
             await self._replay(keys=[_record(bill)], args=[bill.base, free])
 
     async def used(self, client: str, unit: Unit, now: float) -> tuple[int, int, int]:
         """See ``Ledger``."""
-        async with _asking():
+        async with self._asking():
             month, day, minute = await self._redis.mget(_windows(client, unit, now))
         return int(month or 0), int(day or 0), int(minute or 0)
 
     async def accounts(self, client: str, days: Sequence[str]) -> list[Account]:
         """See ``Ledger``."""
-        async with _asking():
+        async with self._asking():
             clients = [client] if client else await self._clients(days)
         asked = [(name, day) for name in clients for day in days]
         found: list[Account] = []
@@ -124,7 +125,7 @@ class RedisLedger:
         pipeline = self._redis.pipeline(transaction=False)
         for client, day in asked:
             pipeline.hgetall(_usage(client, day))
-        async with _asking():
+        async with self._asking():
             answers = await pipeline.execute()
         pairs = zip(asked, answers, strict=True)
         return [account for (client, day), values in pairs for account in _read(client, day, values)]
@@ -141,15 +142,14 @@ class RedisLedger:
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
-
-@contextlib.asynccontextmanager
-async def _asking() -> AsyncIterator[None]:
-    """What Redis may fail with, as the one thing that it means."""
-    try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            yield
-    except (RedisError, OSError, TimeoutError) as exc:
-        raise LedgerAwayError(type(exc).__name__) from exc
+    @contextlib.asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """What Redis may fail with, as the one thing that it means."""
+        try:
+            async with asyncio.timeout(self._patience):
+                yield
+        except (RedisError, OSError, TimeoutError) as exc:
+            raise LedgerAwayError(type(exc).__name__) from exc
 
 
 def _record(bill: Bill) -> str:

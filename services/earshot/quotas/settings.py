@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from earshot.quotas.ledger import NO_LIMIT, Limits
 from earshot.quotas.types import Rate, Unit
-from earshot.runtime.settings import PositiveInt, ServiceSettings
+from earshot.runtime.settings import PositiveInt, PositiveSeconds, ServiceSettings
 
 _Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _EVERYONE = "*"  # whoever, or whatever, has no entry of its own
@@ -66,6 +66,9 @@ class QuotaSettings(ServiceSettings):
     quota_redis_url: SecretStr = Field(
         SecretStr(""),
         description="Where replicas count together, as redis://:password@host:6379/0; empty: each by itself.",
+    )
+    quota_redis_seconds: PositiveSeconds = Field(
+        1.0, le=60, description="So long Redis may take to answer; then it counts as away."
     )
     quota_when_away: Literal["open", "closed"] = Field(
         "open", description="While Redis is away: open lets calls in uncounted, closed refuses them."

@@ -28,7 +28,7 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield MemoryLedger()
         return
     with RedisServer(tmp_path) as server:
-        made = RedisLedger(server.url, 60, 400)
+        made = RedisLedger(server.url, 30, 60, 400)
         yield made
         await made.close()
 

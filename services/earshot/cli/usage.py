@@ -11,6 +11,7 @@ import typer
 
 from earshot.cli import options, output
 from earshot.cli.errors import reaching, say
+from earshot.cli.proofs import client_options
 
 if TYPE_CHECKING:
     from earshot.client import QuotaState, Usage, UsageRecord
@@ -43,7 +44,7 @@ def usage(  # noqa: PLR0913, PLR0917 - a command line
 
     if everyone and client:
         raise typer.BadParameter("it is one client, or --all", param_hint="--client")
-    with reaching(target), Client(target, timeout=timeout) as service:
+    with reaching(target), Client(target, timeout=timeout, **client_options()) as service:
         used = service.usage("-" if everyone else client, since, until)
     if as_json:
         output.print_json(used)

@@ -29,7 +29,7 @@ def measure(scale: Scale) -> Report:
     report = Report(
         "The cost of quotas",
         "Two stacks on this machine, each with one replica of each service behind Envoy: in the one every "
-        "call is checked against quotas and paid for in a real Redis that writes to its disk, in the other it is "
+        "call is checked against quotas and paid for in a real Redis that writes to disk, in the other it is "
         "counted in memory and nothing is limited. Every status and every answer is checked.",
     )
     engine = ("--stt-engine", "faster-whisper", "--stt-model", str(data.DIGITS_MODEL))

@@ -40,7 +40,7 @@ def measure(scale: Scale) -> Report:
     )
     return Report(
         "gRPC compression: texts and audio",
-        f"Texts that people wrote to a bank, against {LABELS} labels; gzip as gRPC does it, a message at a time. "
+        f"Texts that people wrote to a bank, against {LABELS} labels; each message gzipped as by gRPC. "
         "It pays where the link takes longer for the bytes saved than both ends for packing them.",
         ratios=ratios,
         tables=[Table("Messages", columns, tuple((name, *row) for name, row in rows.items()))],

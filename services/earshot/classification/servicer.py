@@ -24,6 +24,7 @@ from earshot.classification.types import ModelInfo
 from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2
 from earshot.quotas.meter import Meter
 from earshot.quotas.types import Unit
+from earshot.rpc import compression
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.deadlines import deadline_of
 from earshot.rpc.limits import LONG_CLIP, check_message
@@ -116,10 +117,12 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             ):
                 scored = await self._classifier.classify(asked, deadline)
         answers = [question.answer(one) for question, one in zip(questions, scored.scores, strict=True)]
-        return classification_pb2.ClassifyResponse(
+        response = classification_pb2.ClassifyResponse(
             results=[responses.result(answer) for answer in answers],
             metadata=self._metadata(model, scored, sum(map(len, texts)), time.monotonic() - started),
         )
+        await compression.answer_as_asked(context)
+        return response
 
     async def ClassifySpeech(  # noqa: N802 - the method's name in the proto
         self, request: classification_pb2.ClassifySpeechRequest, context: _Context

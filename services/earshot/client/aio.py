@@ -27,6 +27,7 @@ from earshot.gen.v1 import (
     usage_pb2,
     usage_pb2_grpc,
 )
+from earshot.rpc.compression import WANTED, compression_of
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -67,7 +68,8 @@ class AsyncClient(Connection):
         """Scores one text, or several at once; a :class:`Text` may have labels of its own."""
         known.check(options, known.ClassifyOptions)
         request = requests.classify(texts, labels, options)
-        response = await self._call(self._text.Classify, request, options.get("timeout"))
+        metadata = WANTED if options.get("compress") else None
+        response = await self._call(self._text.Classify, request, options.get("timeout"), metadata)
         return responses.classified(response, single=isinstance(texts, str))
 
     async def classify_speech(
@@ -225,9 +227,11 @@ class AsyncClient(Connection):
         metadata: Mapping[str, str] | None = None,
     ) -> ResponseT:
         attempts, headers = self._begin(request, timeout, metadata)
+        compression = compression_of(metadata)
         while True:
             try:
-                response = await method(request, timeout=attempts.time_left(), metadata=headers)
+                left = attempts.time_left()
+                response = await method(request, timeout=left, metadata=headers, compression=compression)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
             except asyncio.CancelledError as cancelled:

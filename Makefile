@@ -38,6 +38,18 @@ bench: install
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks --page
 
+# Bytes from outside, made by a fuzzer that sees what they reach. What it finds lies in FUZZ_FINDS; keep it in
+# tests/fuzz/corpus when it is mended.
+FUZZ_TARGETS ?= audio live tokens labels messages config
+FUZZ_SECONDS ?= 600
+FUZZ_FINDS ?= /tmp/earshot-fuzz
+fuzz: install
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(FUZZ_FINDS)/$$target && $(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) \
+			-timeout=10 -rss_limit_mb=2048 -max_len=8192 \
+			-artifact_prefix=$(FUZZ_FINDS)/$$target- $(FUZZ_FINDS)/$$target || exit 1; \
+	done
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

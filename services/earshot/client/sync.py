@@ -133,6 +133,8 @@ class Client(Connection):
             credentials=self._credentials,
             metadata=self._metadata,
             max_message_bytes=self._max_message_bytes,
+            api_key=self._api_key,
+            key_in_plain_text=self._key_in_plain_text,
         )
         return self._streams.stream(source, **options)
 

@@ -18,7 +18,9 @@ RUN pip install --require-hashes --no-deps --requirement /src/build.txt \
 # No change of code makes these layers anew. What comes as source is built by the backends above.
 RUN pip wheel --require-hashes --no-deps --no-build-isolation --requirement /src/requirements.txt \
         --wheel-dir /wheels \
-    && pip --python /opt/venv/bin/python install --no-index --no-deps --no-compile /wheels/*.whl \
+    && grep --only-matching '^[^ ]*==[^ ]*' /src/requirements.txt > /src/releases.txt \
+    && pip --python /opt/venv/bin/python install --no-index --find-links /wheels --no-deps --no-compile \
+        --requirement /src/releases.txt \
     && rm -r /wheels
 ARG TORCH=torch==2.13.0+cpu
 ARG TORCH_HASH

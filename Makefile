@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test test-cluster drills bench lint protos lock audit clean
+.PHONY: install demo test test-cluster drills fuzz bench lint protos lock audit clean
 
 install: $(VENV)/.installed
 

@@ -18,7 +18,15 @@ from earshot.client.aio import AsyncClient
 from earshot.client.connection import Connection
 from earshot.client.streaming.blocking import LoopThread, Stream
 from earshot.client.streaming.stream import AsyncStream
-from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+from earshot.gen.v1 import (
+    classification_pb2,
+    classification_pb2_grpc,
+    speech_pb2,
+    speech_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
+from earshot.rpc.compression import WANTED, compression_of
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -60,7 +68,8 @@ class Client(Connection):
         """Scores one text, or several at once; a :class:`Text` may have labels of its own."""
         known.check(options, known.ClassifyOptions)
         request = requests.classify(texts, labels, options)
-        response = self._call(self._text.Classify, request, options.get("timeout"))
+        metadata = WANTED if options.get("compress") else None
+        response = self._call(self._text.Classify, request, options.get("timeout"), metadata)
         return responses.classified(response, single=isinstance(texts, str))
 
     def classify_speech(
@@ -95,6 +104,17 @@ class Client(Connection):
         """The speech-to-text service's ``ListModels`` by its messages; ``timeout`` in seconds."""
         request = speech_pb2.SpeechToTextListModelsRequest()
         return self._call(self._speech.ListModels, request, timeout, metadata)
+
+    def usage(
+        self, client: str = "", first_day: str = "", last_day: str = "", *, timeout: float | None = None
+    ) -> results.Usage:
+        """What was used on some days, as 2026-11-25, both included; of this month where none are named.
+
+        ``client`` is the caller where it is empty; "-" is all. Others' is for operators:
+        :class:`earshot.errors.PermissionDeniedError`.
+        """
+        request = usage_pb2.GetUsageRequest(client=client, first_day=first_day, last_day=last_day)
+        return responses.usage(self._call(self._usage.GetUsage, request, timeout))
 
     def stream(self, source: sources.AsyncSource, **options: Unpack[known.StreamOptions]) -> Stream:
         """Writes down live or long audio as it comes, and scores it where ``labels`` are given.
@@ -148,6 +168,7 @@ class Client(Connection):
             self._channel = grpc.secure_channel(self.target, self._credentials, self._channel_options())
         self._speech = speech_pb2_grpc.SpeechToTextStub(self._channel)
         self._text = classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
+        self._usage = usage_pb2_grpc.UsageStub(self._channel)
 
     def _load(self, source: sources.Source, options: known.ClipOptions) -> sources.Audio:
         audio = encoding.load(source, options, self._max_message_bytes)
@@ -182,9 +203,11 @@ class Client(Connection):
         metadata: Mapping[str, str] | None = None,
     ) -> ResponseT:
         attempts, headers = self._begin(request, timeout, metadata)
+        compression = compression_of(metadata)
         while True:
             try:
-                response = method(request, timeout=attempts.time_left(), metadata=headers)
+                left = attempts.time_left()
+                response = method(request, timeout=left, metadata=headers, compression=compression)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
             else:

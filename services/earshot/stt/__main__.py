@@ -107,6 +107,7 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "model": selection.model,
         "device": settings.device,
         "threads": str(settings.threads),
+        "context_seconds": str(settings.context_seconds),
         "cache": str(settings.cache),
     }
     spec = TaskSpec("earshot.stt.engine_task:make", options)

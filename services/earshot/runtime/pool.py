@@ -84,7 +84,7 @@ class Pool:
         await self.stop()
 
     async def _start_worker(self) -> Worker:
-        worker = await Worker.spawn(self.options.threads)
+        worker = await Worker.spawn(self.options.threads, self.options.name)
         worker.on_death = self._queue.wake
         self._workers.add(worker)
         try:

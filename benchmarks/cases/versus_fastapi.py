@@ -42,7 +42,7 @@ def measure(scale: Scale) -> Report:
         "link of 10 Mbit/s upwards, with the time to encode in the sum. Every status and every answer is "
         "checked.",
     )
-    clips = data.clips(10, scale.of(8, 1))
+    clips = data.clips(10, scale.of(4, 1))
     wire(report, clips, scale)
     model = ("faster-whisper", str(data.DIGITS_MODEL))
     arguments = ("--stt", "1", "--classification", "1", "--workers", str(CORES))
@@ -89,7 +89,7 @@ class Sent:
 
 def wire(report: Report, clips: Sequence[Samples], scale: Scale) -> None:
     """Both answer at once."""
-    count, rounds = scale.of((600, 7), (20, 1))
+    count, rounds = scale.of((500, 7), (20, 1))
     with edge() as (ours, port), peer.running() as (theirs, peer_port):
         caller = Caller(f"127.0.0.1:{port}", saturation.RECOGNIZE, saturation.words)
         sent = Sent(caller, [saturation.recognize(one) for one in clips], peer_port, clips)
@@ -116,7 +116,7 @@ def wire(report: Report, clips: Sequence[Samples], scale: Scale) -> None:
 
 def engine(report: Report, sent: Sent, scale: Scale) -> None:
     """The same Whisper behind each, at saturation."""
-    count, rounds = scale.of((12, 5), (1, 1))
+    count, rounds = scale.of((12, 3), (1, 1))
     ways: Mapping[str, Callable[[int, int], int]] = {
         GRPC: sent.grpc,
         RAW: sent.raw,
@@ -162,7 +162,7 @@ def link(
             "gRPC, auto": partial(send, "auto"),
             RAW: post,
         }
-        runs = harness.interleaved(contenders, scale.of(5, 1))
+        runs = harness.interleaved(contenders, scale.of(3, 1))
     what = "10 Mbit/s, time of a clip"
     report.ratios.append(
         Ratio.of(f"{what}: raw body / gRPC with our Opus", runs[RAW], runs[GRPC_OPUS], ">= 1")

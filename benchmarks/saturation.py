@@ -38,7 +38,7 @@ class Caller:
         numbers, guard = itertools.count(), threading.Lock()
 
         def caller(_: int) -> list[tuple[int, str]]:
-            said = []
+            said: list[tuple[int, str]] = []
             while True:
                 with guard:
                     number = next(numbers)

@@ -70,7 +70,6 @@ TEXTS: list[tuple[str, dict[str, Any]]] = [
     ("envoy.service.loadBalancerClass", {}),
     ("envoy.service.annotations.team", {}),
     ("envoy.ingress.className", {"envoy": {"ingress": {"enabled": True}}}),
-    ("quotas.redis.secret", {}),
     ("quotas.operators", {}),
     ("monitoring.podMonitor.labels.team", {"monitoring": {"podMonitor": {"enabled": True}}}),
 ]

@@ -69,11 +69,11 @@ def against(
     each, rounds = amount
     with bare_engine.running(*make, work, CORES) as engines:
         expected = engines.run(len(work))
-        caller.run(requests, expected, len(requests), 2 * CORES)
+        caller.run(requests, expected, len(requests), 4 * CORES)
         contenders = {
             _BARE: lambda: harness.per_second(lambda: bare(engines, each)),
             _SERVED: lambda: harness.per_second(
-                lambda: len(caller.run(requests, expected, each * CORES, 2 * CORES)) and each * CORES
+                lambda: len(caller.run(requests, expected, each * CORES, 4 * CORES)) and each * CORES
             ),
         }
         runs = harness.interleaved(contenders, rounds)

@@ -16,7 +16,7 @@ from earshot import errors
 from earshot.classification import requests, responses, streaming
 from earshot.classification.classifier import Classifier, Scored
 from earshot.classification.labels import LabelLimits
-from earshot.classification.position import TOKEN_FIELD
+from earshot.classification.position import TOKEN_FIELD, Position
 from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
@@ -66,7 +66,7 @@ class Streams:
     """What streams are to the replica. Times in seconds."""
 
     draining: Draining
-    seals: Seals
+    seals: Seals[Position]
     share: float  # of a worker
     idle: float  # without the config
     connection: float  # the longest
@@ -75,10 +75,10 @@ class Streams:
     @classmethod
     def of(cls, settings: ClassificationSettings, draining: Draining) -> Streams:
         """The part of the settings that concerns streams."""
-        keys = KeyRing(settings.resume_keys_file)
+        keys, lifetime = KeyRing(settings.resume_keys_file), settings.resume_token_seconds
         return cls(
             draining=draining,
-            seals=Seals(keys, "StreamingClassifySpeech", settings.resume_token_seconds, TOKEN_FIELD),
+            seals=Seals(keys, "StreamingClassifySpeech", Position, lifetime, TOKEN_FIELD),
             share=settings.stream_share,
             idle=settings.stream_idle_seconds,
             connection=settings.max_stream_seconds,

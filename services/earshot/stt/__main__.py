@@ -123,6 +123,7 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "model": selection.model,
         "device": settings.device,
         "threads": str(settings.threads),
+        "context_seconds": str(settings.context_seconds),
         "cache": str(settings.cache),
         "name_model": settings.name_model,
     }

@@ -34,7 +34,9 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     announce_engine(selection.engine, selection.model, selection.fallback_reason)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics)
-    transcripts = SpeechToTextTranscripts(settings.speech_target, settings.max_message_bytes)
+    transcripts = SpeechToTextTranscripts(
+        settings.speech_target, settings.max_message_bytes, settings.tls_folder
+    )
     options = ServicerOptions.of(settings, selection.fallback_reason)
     draining = Draining()
     servicer = ZeroShotClassifierServicer(classifier, transcripts, Streams.of(settings, draining), options)

@@ -9,6 +9,7 @@ import msgspec
 
 from earshot import errors
 from earshot.gen.v1 import classification_pb2
+from earshot.quotas.tab import new_stream
 from earshot.runtime.seals import Seals
 
 TOKEN_FIELD: Final = "streaming_config.resume_token"  # noqa: S105 - a path
@@ -20,6 +21,8 @@ class Position(msgspec.Struct, frozen=True):
     config: bytes = b""  # digest of the stream's config; labels may change
     heard: str = ""  # the speech-to-text service's own token
     conversation: str = ""  # the end of what was said
+    stream: str = ""  # the name by which it is charged
+    characters: int = 0  # that it has been charged for
 
 
 def digest(config: classification_pb2.StreamingClassifySpeechConfig) -> bytes:
@@ -42,7 +45,7 @@ def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seal
     """
     expected = digest(config)
     if not config.resume_token:
-        return Position(config=expected)
+        return Position(config=expected, stream=new_stream())
     try:
         position = msgspec.msgpack.decode(seals.open(config.resume_token), type=Position)
     except msgspec.DecodeError:

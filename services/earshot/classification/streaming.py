@@ -22,6 +22,9 @@ from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.requests import Question
 from earshot.classification.transcripts import Transcripts
 from earshot.gen.v1 import classification_pb2, speech_pb2
+from earshot.quotas.meter import Meter
+from earshot.quotas.tab import Tab
+from earshot.quotas.types import Unit
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.streams import misplaced
 from earshot.rpc.wire import duration
@@ -46,6 +49,8 @@ class Scoring:
 
     classifier: Classifier
     transcripts: Transcripts
+    meter: Meter
+    model: str
     draining: Draining
     seals: Seals
     ask: Callable[[classification_pb2.ClassificationConfig, str], Question]  # config, its path
@@ -63,6 +68,8 @@ class Session:
         self._scoring, self._config = scoring, config
         self._position = position.opened(config, scoring.seals)
         self._question = scoring.ask(config.classification_config, "streaming_config.classification_config")
+        where = self._position
+        self._tab = Tab(scoring.meter, Unit.CHARACTERS, scoring.model, where.stream, where.characters)
         self._asked_anew = False
         self._scored_at = 0.0
         self._out: Outbox[Response] = Outbox()
@@ -169,5 +176,13 @@ class Session:
         if segment:
             response.segment_classification.CopyFrom(results[0])
         self._scored_at = time.monotonic()
-        described = self._scoring.describe(scored, sum(map(len, texts)), self._scored_at - started)
+        characters = sum(map(len, texts))
+        await self._charge(characters)
+        described = self._scoring.describe(scored, characters, self._scored_at - started)
         response.classification_metadata.CopyFrom(described)
+
+    async def _charge(self, characters: int) -> None:
+        """Before the scores go out."""
+        total = self._position.characters + characters
+        await self._tab.charge(total)
+        self._position = msgspec.structs.replace(self._position, characters=total)

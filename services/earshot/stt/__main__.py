@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from earshot.gen.v1 import speech_pb2_grpc
+import grpc
+
+from earshot.gen.v1 import speech_pb2_grpc, usage_pb2_grpc
+from earshot.quotas.meter import Meter
+from earshot.quotas.usage import UsageServicer
 from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.admission import Admission, AdmissionLimits
 from earshot.runtime.draining import Draining
@@ -46,10 +50,12 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     listeners = _listeners(settings, metrics)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     draining = Draining()
-    transcriber = Transcriber(decoders, engines, admission, metrics)
+    meter = Meter(settings, metrics)
+    transcriber = Transcriber(decoders, engines, admission, meter, metrics)
     streams = Streams(
         Hearing(listeners, engines, draining, metrics, SessionLimits.of(settings)),
         admission,
+        meter,
         Seals(KeyRing(settings.resume_keys_file), _PURPOSE, settings.resume_token_seconds, TOKEN_FIELD),
         StreamOptions.of(settings),
     )
@@ -68,9 +74,14 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     async def close() -> None:
         await listeners.stop()
         await transcriber.stop()
+        await meter.close()
+
+    def register(server: grpc.aio.Server) -> None:
+        speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server)
+        usage_pb2_grpc.add_UsageServicer_to_server(UsageServicer(meter, settings), server)
 
     service = Service(
-        register=lambda server: speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server),
+        register=register,
         load=load,
         close=close,
         draining=draining,
@@ -108,6 +119,7 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "device": settings.device,
         "threads": str(settings.threads),
         "cache": str(settings.cache),
+        "name_model": settings.name_model,
     }
     spec = TaskSpec("earshot.stt.engine_task:make", options)
     return observed_pool(spec, PoolOptions.of(_ENGINES, settings), metrics, health)

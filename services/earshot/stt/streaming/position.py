@@ -9,6 +9,7 @@ import msgspec
 
 from earshot import errors
 from earshot.gen.v1 import speech_pb2
+from earshot.quotas.tab import new_stream
 from earshot.runtime.seals import Seals
 from earshot.stt.streaming.ledger import Mark
 
@@ -25,6 +26,7 @@ class Position(msgspec.Struct, frozen=True):
     mark: Mark = Mark()
     finals: int = 0  # sent
     transcribed: int = 0  # samples that engines have heard
+    stream: str = ""  # the name by which it is charged
 
 
 def digest(config: speech_pb2.StreamingRecognitionConfig) -> bytes:
@@ -48,7 +50,7 @@ def opened(config: speech_pb2.StreamingRecognitionConfig, model: str, seals: Sea
     """
     expected = digest(config)
     if not config.resume_token:
-        return Position(config=expected, model=model)
+        return Position(config=expected, model=model, stream=new_stream())
     position = _decoded(seals.open(config.resume_token))
     if position.config != expected:
         raise _other("config", "the config is not the one that the stream began with: send the same")

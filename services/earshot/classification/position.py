@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from earshot import errors
 from earshot.gen.v1 import classification_pb2
 from earshot.quotas.tab import new_stream
 from earshot.runtime.seals import Seals
@@ -33,12 +32,7 @@ def digest(config: classification_pb2.StreamingClassifySpeechConfig) -> bytes:
     return hashlib.blake2b(lasting.SerializeToString(deterministic=True), digest_size=8).digest()
 
 
-def seal(position: Position, seals: Seals) -> str:
-    """``position`` as a token."""
-    return seals.seal(msgspec.msgpack.encode(position))
-
-
-def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seals) -> Position:
+def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seals[Position]) -> Position:
     """Where the stream of ``config`` goes on; its beginning where it has no token.
 
     Raises ``InvalidArgumentError`` for a token that does not hold, or that is another stream's.
@@ -46,14 +40,7 @@ def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seal
     expected = digest(config)
     if not config.resume_token:
         return Position(config=expected, stream=new_stream())
-    try:
-        position = msgspec.msgpack.decode(seals.open(config.resume_token), type=Position)
-    except msgspec.DecodeError:
-        raise _refused("MALFORMED", "the resume token is of another version: begin a new stream") from None
+    position = seals.open(config.resume_token)
     if position.config != expected:
-        raise _refused("OTHER_CONFIG", "the config is not the one that the stream began with: send the same")
+        raise seals.refused("OTHER_CONFIG", "is for another config: send the one that the stream began with")
     return position
-
-
-def _refused(reason: str, message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(message, reason=f"RESUME_TOKEN_{reason}", field=TOKEN_FIELD)

@@ -16,7 +16,7 @@ from earshot import errors
 from earshot.classification import requests, responses, streaming
 from earshot.classification.classifier import Classifier, Scored
 from earshot.classification.labels import LabelLimits
-from earshot.classification.position import TOKEN_FIELD
+from earshot.classification.position import TOKEN_FIELD, Position
 from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
@@ -66,7 +66,7 @@ class Streams:
     """What streams are to the replica. Times in seconds."""
 
     draining: Draining
-    seals: Seals
+    seals: Seals[Position]
     share: float  # of a worker
     idle: float  # without the config
     connection: float  # the longest
@@ -75,10 +75,10 @@ class Streams:
     @classmethod
     def of(cls, settings: ClassificationSettings, draining: Draining) -> Streams:
         """The part of the settings that concerns streams."""
-        keys = KeyRing(settings.resume_keys_file)
+        keys, lifetime = KeyRing(settings.resume_keys_file), settings.resume_token_seconds
         return cls(
             draining=draining,
-            seals=Seals(keys, "StreamingClassifySpeech", settings.resume_token_seconds, TOKEN_FIELD),
+            seals=Seals(keys, "StreamingClassifySpeech", Position, lifetime, TOKEN_FIELD),
             share=settings.stream_share,
             idle=settings.stream_idle_seconds,
             connection=settings.max_stream_seconds,
@@ -107,11 +107,11 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
         model = self._model()
-        self._check_size(request, "inputs", "send the texts in several requests")
+        size = self._size("inputs", "send the texts in several requests")
         questions = requests.classify_questions(request, model, self._options.limits)
         texts = [text.text for text in request.inputs]
         asked = [question.about(text) for question, text in zip(questions, texts, strict=True)]
-        with self._classifier.admission.permit(request.ByteSize()):
+        with self._classifier.admission.permit(size):
             async with self._paying(
                 model, sum(map(len, texts)), request.SerializeToString(deterministic=True)
             ):
@@ -131,19 +131,19 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
         model = self._model()
-        call = calls.current()
-        call.codec = codec_of(request.recognition_config, request.content)
-        self._check_size(request, "content", LONG_CLIP)
+        call, content = calls.current(), request.content  # a copy, each time that it is asked for
+        call.codec = codec_of(request.recognition_config, content)
+        size = self._size("content", LONG_CLIP)
         question = requests.speech_question(request.classification_config, model, self._options.limits)
         await self._meter.check(Unit.CHARACTERS)
-        with self._classifier.admission.permit(request.ByteSize()):
-            heard = await self._transcripts.recognize(request.recognition_config, request.content, deadline)
+        with self._classifier.admission.permit(size):
+            heard = await self._transcripts.recognize(request.recognition_config, content, deadline)
             heard_after = time.monotonic() - started
             call.spend(Stage.UPSTREAM, heard_after)
             transcript = responses.said(heard.results)
             async with (
-                self._heard(heard, request.content),
-                self._paying(model, len(transcript), request.content),
+                self._heard(heard, content),
+                self._paying(model, len(transcript), content),
             ):
                 scored, answer = await self._score(question, transcript, deadline)
         metadata = self._metadata(model, scored, len(transcript), time.monotonic() - started)
@@ -218,13 +218,11 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
         return model
 
-    def _check_size(
-        self,
-        request: classification_pb2.ClassifyRequest | classification_pb2.ClassifySpeechRequest,
-        field: str,
-        advice: str,
-    ) -> None:
-        check_message(request.ByteSize(), self._options.max_message_bytes, field, advice)
+    def _size(self, field: str, advice: str) -> int:
+        """Of the request, in bytes."""
+        size = calls.current().received_bytes
+        check_message(size, self._options.max_message_bytes, field, advice)
+        return size
 
     async def _score(
         self, question: requests.Question, transcript: str, deadline: float

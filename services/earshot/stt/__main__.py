@@ -25,7 +25,7 @@ from earshot.stt.engines.selection import Selection, select
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming.listeners import Listeners
-from earshot.stt.streaming.position import TOKEN_FIELD
+from earshot.stt.streaming.position import TOKEN_FIELD, Position
 from earshot.stt.streaming.service import StreamOptions, Streams
 from earshot.stt.streaming.session import Hearing, SessionLimits
 from earshot.stt.transcriber import Transcriber
@@ -56,7 +56,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
         Hearing(listeners, engines, draining, metrics, SessionLimits.of(settings)),
         admission,
         meter,
-        Seals(KeyRing(settings.resume_keys_file), _PURPOSE, settings.resume_token_seconds, TOKEN_FIELD),
+        _seals(settings),
         StreamOptions.of(settings),
     )
     options = ServicerOptions.of(settings, selection.fallback_reason)
@@ -89,6 +89,11 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     await Server(settings, metrics, health).run(service)
 
 
+def _seals(settings: SpeechSettings) -> Seals[Position]:
+    keys = KeyRing(settings.resume_keys_file)
+    return Seals(keys, _PURPOSE, Position, settings.resume_token_seconds, TOKEN_FIELD)
+
+
 def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Pool:
     options = {
         "headroom": str(settings.decoder_mebibytes * MEBIBYTE),
@@ -118,6 +123,7 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "model": selection.model,
         "device": settings.device,
         "threads": str(settings.threads),
+        "context_seconds": str(settings.context_seconds),
         "cache": str(settings.cache),
         "name_model": settings.name_model,
     }

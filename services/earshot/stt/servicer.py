@@ -62,10 +62,11 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
         """One clip, whole."""
         started = time.monotonic()
         model = self._model()
-        calls.current().codec = codec_of(request.config, request.content)
-        check_message(request.ByteSize(), self._options.max_message_bytes, "content", LONG_CLIP)
+        call, content = calls.current(), request.content  # a copy, each time that it is asked for
+        call.codec = codec_of(request.config, content)
+        check_message(call.received_bytes, self._options.max_message_bytes, "content", LONG_CLIP)
         recognition = await self._transcriber.transcribe(
-            request.content,
+            content,
             requests.audio_format(request.config),
             requests.options(request.config, model, self._options.rules),
             deadline_of(context, self._options.max_request_seconds),

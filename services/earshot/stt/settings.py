@@ -15,6 +15,12 @@ class SpeechSettings(QuotaSettings):
     """What the speech-to-text service can be told."""
 
     device: str = Field("auto", description="For torch and CTranslate2: auto, cpu or cuda.")
+    context_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=30,
+        description="Audio that faster-whisper encodes at once at the least; 0: as suits the model.",
+    )
     decoders: PositiveInt = Field(1, description="Processes that decode audio.")
     decoder_mebibytes: PositiveInt = Field(512, description="Memory that decoding may take, in MiB.")
     listeners: PositiveInt = Field(1, description="Processes that live streams are listened to in.")

@@ -12,6 +12,7 @@ from earshot.runtime.admission import Admission
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.calls import Stage
+from earshot.runtime.copying import into_memory
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool
 from earshot.stt import wire
@@ -80,7 +81,7 @@ class Transcriber:
         return recognition
 
     async def _decode(self, content: bytes, audio_format: AudioFormat, deadline: float) -> Outcome:
-        with Blob.of(content) as file:
+        with await into_memory(content) as file:
             decoded = await self._decoders.submit(wire.encode(audio_format), file, deadline)
         _spend(decoded, Stage.DECODE)
         return decoded

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the front process handles samples without looking at them
+    import numpy as np
+    from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000  # hertz; every engine hears 16-bit mono samples at this rate
 
-Samples = NDArray[np.int16]
+Samples: TypeAlias = "NDArray[np.int16]"
 
 
 class Feature(StrEnum):

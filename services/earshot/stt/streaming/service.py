@@ -42,7 +42,12 @@ class Streams:
     """All streams of a replica."""
 
     def __init__(
-        self, hearing: Hearing, admission: Admission, meter: Meter, seals: Seals, options: StreamOptions
+        self,
+        hearing: Hearing,
+        admission: Admission,
+        meter: Meter,
+        seals: Seals[position.Position],
+        options: StreamOptions,
     ) -> None:
         self._hearing, self._admission, self._meter = hearing, admission, meter
         self._seals, self._options = seals, options

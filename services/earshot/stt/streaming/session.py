@@ -23,7 +23,7 @@ from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.draining import Draining, gone
 from earshot.runtime.metrics import Metrics
-from earshot.runtime.outbox import Outbox
+from earshot.runtime.outbox import ALIVE, Outbox
 from earshot.runtime.pool import Pool
 from earshot.stt import wire as engine_wire
 from earshot.stt.settings import SpeechSettings
@@ -109,10 +109,15 @@ class Session:
     async def replies(self, messages: requests.Requests) -> AsyncGenerator[Reply, None]:
         """All that is said to the caller. Raises what ends the stream before its end."""
         yield Reply(acknowledgement=Acknowledgement(self._ledger.acked, self._position))
-        replies = self._out.replies(self._give_out(), self._listen(messages), self._leave())
+        living = self._out.show_life(self._sign_of_life, ALIVE)
+        replies = self._out.replies(self._give_out(), self._listen(messages), self._leave(), living)
         async with contextlib.aclosing(replies) as said:
             async for reply in said:
                 yield reply
+
+    def _sign_of_life(self) -> Reply:
+        """Also while nothing is read, because engines are slow."""
+        return Reply(acknowledgement=Acknowledgement(self._ledger.acked))
 
     async def _leave(self) -> None:
         limits = self._hearing.limits

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
 from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
@@ -32,7 +33,10 @@ LIMITS: Final = AudioLimits(max_seconds=20.0)
 FORMATS: Final = (AudioFormat(), *(AudioFormat(encoding, 16_000, 1) for encoding in Encoding))
 SPEECH_MODEL: Final = types.ModelInfo("m", "fuzz", ("en", "de"), (types.Feature.PHRASE_HINTS,), version="1")
 TEXT_MODEL: Final = texts.ModelInfo("m", "fuzz", ("en",), tuple(texts.Feature), version="1")
-SEALS: Final = Seals(KeyRing(None), "fuzz", 60.0, "config.token")
+RING: Final = KeyRing(None)
+ANY_SEALS: Final = Seals(RING, "fuzz", msgspec.Raw, 60.0, "config.token")
+SEALS: Final = Seals(RING, "fuzz", position.Position, 60.0, "config.token")
+SCORED_SEALS: Final = Seals(RING, "fuzz", scored_position.Position, 60.0, "config.token")
 
 
 def audio(data: bytes) -> None:
@@ -66,10 +70,10 @@ def tokens(data: bytes) -> None:
     config = speech_pb2.StreamingRecognitionConfig(resume_token=data.decode("latin-1"))
     scored = classification_pb2.StreamingClassifySpeechConfig(resume_token=config.resume_token)
     _refused(lambda: position.opened(config, "m", SEALS), config.resume_token)
-    _refused(lambda: scored_position.opened(scored, SEALS), config.resume_token)
-    config.resume_token = scored.resume_token = SEALS.seal(data)
+    _refused(lambda: scored_position.opened(scored, SCORED_SEALS), config.resume_token)
+    config.resume_token = scored.resume_token = ANY_SEALS.seal(msgspec.Raw(data))
     _refused(lambda: position.opened(config, "m", SEALS), "x")
-    _refused(lambda: scored_position.opened(scored, SEALS), "x")
+    _refused(lambda: scored_position.opened(scored, SCORED_SEALS), "x")
 
 
 def _refused(work: Callable[[], object], token: str) -> None:

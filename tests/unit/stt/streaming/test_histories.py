@@ -24,7 +24,7 @@ from earshot.stt.streaming.position import Position
 from earshot.stt.types import SAMPLE_RATE
 
 HISTORIES = int(os.environ.get("EARSHOT_HISTORIES", "60"))
-SEALS = Seals(KeyRing(None), "histories", 3_600.0, position.TOKEN_FIELD)
+SEALS = Seals(KeyRing(None), "histories", Position, 3_600.0, position.TOKEN_FIELD)
 FORMATS = [
     AudioFormat(Encoding.LINEAR16, 16_000, 1),
     AudioFormat(Encoding.LINEAR16, 48_000, 2),
@@ -78,7 +78,7 @@ class Stream(RuleBasedStateMachine):
             origin=self.final,
             mark=self.ledger.mark(self.final),
         )
-        self.token = position.seal(made, SEALS)
+        self.token = SEALS.seal(made)
 
     @rule()
     def lose(self) -> None:

@@ -27,8 +27,20 @@ _OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_len
 class Caller:
     """One method of a service, called over and over."""
 
-    def __init__(self, target: str, method: str, read: Callable[[bytes], str]) -> None:
-        self._channel = grpc.insecure_channel(target, _OPTIONS)
+    def __init__(
+        self,
+        target: str,
+        method: str,
+        read: Callable[[bytes], str],
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """``credentials``: by TLS; ``metadata`` goes with every call."""
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, _OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(target, credentials, _OPTIONS)
+        self._metadata = metadata
         # Requests are bytes already; a status other than OK raises grpc.RpcError.
         self._call: Any = self._channel.unary_unary(method, None, read)
 
@@ -46,7 +58,8 @@ class Caller:
                 if number >= count:
                     return said
                 at = number % len(requests)
-                said.append((at, self._call(requests[at], timeout=600, wait_for_ready=True)))
+                answer = self._call(requests[at], timeout=600, wait_for_ready=True, metadata=self._metadata)
+                said.append((at, answer))
 
         with ThreadPoolExecutor(at_a_time) as pool:
             found = list(itertools.chain.from_iterable(pool.map(caller, range(at_a_time))))

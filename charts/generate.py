@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from typing import Any, Final
 
 import yaml
 
-from earshot.local.dataplane import DnsDiscovery, Parameters, render
+from earshot.local import keys, tls
+from earshot.local.access import Access, Rate, Rates, Tokens
+from earshot.local.dataplane import DnsDiscovery, Parameters, Security, render
 from earshot.local.trees import Address, description, to_yaml
 from monitoring.dashboards import dashboards
 from monitoring.rules import groups
@@ -33,8 +36,26 @@ RENDERED: Final = REPOSITORY / "tests" / "chart" / "rendered"
 BASE: Final = REPOSITORY / "deploy" / "k8s" / "base"
 PROMETHEUS: Final = REPOSITORY / "deploy" / "prometheus"
 HELM_LABELS: Final = {"helm.sh/chart", "app.kubernetes.io/managed-by"}
-BASE_VALUES: Final = "resumeKeys.secret=earshot-resume-keys"  # nothing secret is in a repository
+# Nothing secret is in a repository.
+BASE_VALUES: Final = "resumeKeys.secret=earshot-resume-keys,tls.internal.enabled=false"
 _GRPC_PORT: Final = 50051
+# Each is a field of what earshot.envoy.config passes, or made of one.
+CONDITIONS: Final = {
+    "asks": ".asks",
+    "tokens": ".tokens",
+    "keys": ".keys",
+    "certificates": ".certificates",
+    "clients": ".clients",
+    "rates": ".rates",
+    "client_rate": ".clientRate",
+    "tls": ".tls",
+    "inner": ".inner",
+    "several": ".rates",
+    "jwks_file": "not .tokens.jwksUrl",
+    "jwks_url": "and .tokens .tokens.jwksUrl",
+    "jwks_host": "{{ .jwksHost }}",
+    "jwks_port": "{{ .jwksPort }}",
+}
 _KEY: Final = b"made anew for each release"
 _ORIGIN: Final = "{{ origin }}"
 
@@ -55,12 +76,67 @@ def envoy_files() -> Files:
         descriptors="/etc/envoy/earshot.binpb",
         max_heap_bytes="{{ .maxHeapBytes }}",
         max_connections="{{ .maxConnections }}",
+        security=security(),
         allowed_origins=(_ORIGIN,),
     )
-    return {
-        CHART / "files" / "envoy.yaml": for_each_origin(to_yaml(render(parameters))).encode(),
+    text = with_lines(for_each_origin(to_yaml(render(parameters))))
+    return secret_files() | {
+        CHART / "files" / "envoy.yaml": text.encode(),
         CHART / "files" / "earshot.binpb": (description() / "earshot.binpb").read_bytes(),
     }
+
+
+def security() -> Security:
+    """All that can be asked of callers, each part by its condition; the lists are as long as the values."""
+    methods = ("{{- range $methods }}", "{{ . }}", "{{- end }}")
+    clients = _each("range $client, $methods := .clients", {"{{ $client }}": methods})
+    rate = Rate("{{ int64 $rate.perSecond }}", "{{ int64 $rate.burst }}")
+    rates = Rates(
+        all=Rate("{{ int64 .rateOfAll.perSecond }}", "{{ int64 .rateOfAll.burst }}"),
+        client=Rate("{{ int64 .clientRate.perSecond }}", "{{ int64 .clientRate.burst }}"),
+        clients=_each("range $client, $rate := .clientRates", {"{{ $client }}": rate}),
+    )
+    tokens = Tokens(
+        issuer="{{ .tokens.issuer }}",
+        audiences=("{{- range .tokens.audiences }}", "{{ . }}", "{{- end }}"),
+        jwks_file="/etc/envoy/jwks.json",
+        jwks_url="{{ .tokens.jwksUrl }}",
+        claim="{{ .tokens.claim }}",
+    )
+    return Security(
+        access=Access(True, tokens, "/etc/earshot/tls/callers/ca.crt", clients, rates),
+        keys_file="/etc/earshot/keys/api-keys.json",
+        secrets="/etc/envoy",
+        tls=True,
+        inner=Address("0.0.0.0", 8081),  # noqa: S104 - in a pod, for the Service
+        conditions=CONDITIONS,
+    )
+
+
+def _each(head: str, items: dict[str, Any]) -> dict[str, Any]:
+    return {f"{{{{- {head} }}}}": None, **items, f"{{{{- end }}}}{{{{- /* {head} */}}}}": None}
+
+
+def secret_files() -> Files:
+    """What tells Envoy where its certificates are."""
+    internal = "/etc/earshot/tls/internal"
+    told = {
+        tls.EDGE: tls.certificate(tls.EDGE, "/etc/earshot/tls/edge"),
+        tls.CALLERS: tls.authority(tls.CALLERS, "/etc/earshot/tls/callers/ca.crt"),
+        tls.INNER: tls.certificate(tls.INNER, internal),
+        tls.SERVICES: tls.authority(tls.SERVICES, f"{internal}/ca.crt", tls.SERVICES_NAME),
+    }
+    files = {CHART / "files" / "no-keys.json": keys.Keys().to_files()[keys.ENVOY].encode()}
+    return files | {
+        CHART / "files" / "secrets" / f"{name}.json": json.dumps(content).encode()
+        for name, content in told.items()
+    }
+
+
+def with_lines(text: str) -> str:
+    """Lines of a template stand as such, not as items or fields; in a placeholder quotes are its own."""
+    lines = re.sub(r'(?m)^ *(?:- )?"(\{\{-.*\}\})"(?:: null)?$', r"\1", text)
+    return re.sub(r"\{\{.*?\}\}", lambda found: found.group().replace('\\"', '"'), lines)
 
 
 def for_each_origin(text: str) -> str:
@@ -114,7 +190,8 @@ def template(*options: str) -> bytes:
     """The chart as manifests, as release ``earshot`` in namespace ``earshot``; its key is none."""
     kube = ("--kube-version", "1.34.0")
     text = _output(["helm", "template", "earshot", str(CHART), "--namespace", "earshot", *kube, *options])
-    return re.sub(rb'(?m)^(  keys: ").+"$', rb'\1%s"' % base64.b64encode(_KEY), text)
+    secret = rb'(?m)^(  (?:keys|tls\.crt|tls\.key|ca\.crt): ").+"$'
+    return re.sub(secret, rb'\1%s"' % base64.b64encode(_KEY), text)
 
 
 def _output(command: list[str]) -> bytes:

@@ -24,7 +24,8 @@ def _by_name(found: list[Document]) -> dict[tuple[str, str], Document]:
 
 
 def _rendered() -> dict[tuple[str, str], Document]:
-    values = {"resumeKeys": {"secret": "earshot-resume-keys"}}  # no key is published: it is made beside them
+    # No key is published: it is made beside them.
+    values = {"resumeKeys": {"secret": "earshot-resume-keys"}, "tls": {"internal": {"enabled": False}}}
     found = [one for one in documents(values) if "helm.sh/hook" not in one["metadata"].get("annotations", {})]
     for document in found:
         for label in HELMS_OWN:

@@ -11,19 +11,25 @@ import pytest
 import yaml
 
 from earshot.classification.settings import ClassificationSettings
+from earshot.local import guards
+from earshot.local.access import Access, Rate, Rates, Tokens
+from earshot.local.certificates import Signer
 from earshot.local.envoy import binary
+from earshot.local.keys import ENVOY, Keys
+from earshot.local.private import write
+from earshot.local.trees import manager
 from earshot.runtime.health import LIVENESS
 from earshot.runtime.reflection import SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER
 from earshot.runtime.settings import ServiceSettings
 from earshot.stt.settings import SpeechSettings
-from tests.chart.helm import CASES, Document, documents, find
+from tests.chart.helm import CASES, Document, documents, find, refusal
 
 SERVICES: dict[str, tuple[type[ServiceSettings], str]] = {
     "stt": (SpeechSettings, SPEECH_TO_TEXT),
     "classification": (ClassificationSettings, ZERO_SHOT_CLASSIFIER),
 }
 # What the chart sets by itself, whatever the service's own default.
-PLACED = {"host", "replica", "cache", "speech_target", "resume_keys_file"}
+PLACED = {"host", "replica", "cache", "speech_target", "resume_keys_file", "tls_folder", "health_port"}
 
 
 def _pod(component: str, values: Document | None = None) -> Document:
@@ -131,14 +137,108 @@ def _templates(values: Document) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_envoy_takes_its_configuration(case: Path, tmp_path: Path) -> None:
     values = yaml.safe_load(case.read_text(encoding="utf-8"))
-    (config,) = [one for one in documents(values) if one["kind"] == "ConfigMap"]
-    descriptors = Path(__file__).parents[2] / "deploy" / "envoy" / "earshot.binpb"
-    text = config["data"]["envoy.yaml"]
-    assert "{{" not in text
-    (tmp_path / "envoy.yaml").write_text(text.replace("/etc/envoy/earshot.binpb", str(descriptors)))
-    command = [binary(), "--mode", "validate", "--config-path", str(tmp_path / "envoy.yaml")]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = _validate(_mounted(documents(values), tmp_path))
     assert run.returncode == 0, run.stderr
+
+
+def _mounted(found: list[Document], folder: Path) -> Path:
+    """Envoy's configuration, with all that its pod mounts beside it."""
+    config = next(
+        one for one in found if one["kind"] == "ConfigMap" and one["metadata"]["name"].endswith("-envoy")
+    )
+    files = {name: text.encode() for name, text in config["data"].items()}
+    files |= {name: base64.b64decode(data) for name, data in config["binaryData"].items()}
+    places = (b"/etc/envoy/", b"/etc/earshot/")
+    made = {name: _moved(content, places, folder) for name, content in files.items()}
+    write(folder / "envoy", files | {name: made[name] for name in config["data"]})
+    signer = Signer.new("test")
+    for side in ("edge", "callers", "internal"):
+        write(folder / "earshot" / "tls" / side, signer.issue("test"))
+    write(folder / "earshot" / "keys", {ENVOY: Keys().to_files()[ENVOY].encode()})
+    assert b"{{" not in made["envoy.yaml"]
+    return folder / "envoy" / "envoy.yaml"
+
+
+def _moved(content: bytes, places: tuple[bytes, ...], folder: Path) -> bytes:
+    for place in places:
+        content = content.replace(place, f"{folder}/".encode() + place.removeprefix(b"/etc/"))
+    return content
+
+
+def _validate(config: Path) -> subprocess.CompletedProcess[str]:
+    command = [binary(), "--mode", "validate", "--config-path", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_filters_are_those_that_are_asked_for() -> None:
+    """And in the same order as on one machine."""
+    values = yaml.safe_load((CASES[0].parent / "exposed.yaml").read_text(encoding="utf-8"))
+    access = Access(True, Tokens("i", ("a",), "f"), "ca", {"a": ("*",)}, Rates(client=Rate(1, 1)))
+    expected = [item["name"] for item in guards.callers(access, "/k", {})]
+    methods = "envoy.filters.http.rbac"
+    assert [name for name in _filters(values) if name in expected] == [*expected, methods]
+    assert not set(_filters({})) & set(expected)
+
+
+def _filters(values: Document) -> list[str]:
+    found = documents(values)
+    name = str(values.get("fullnameOverride", "earshot"))
+    config = yaml.safe_load(find(found, "ConfigMap", f"{name}-envoy")["data"]["envoy.yaml"])
+    return [each["name"] for each in manager(config["static_resources"]["listeners"][0])["http_filters"]]
+
+
+def test_what_a_client_may_call_is_as_on_one_machine() -> None:
+    clients = {"alice": ["*"], "*": ["grpc.reflection.*"], "bob": ["earshot.v1.SpeechToText/Recognize"]}
+    values = {"auth": {"apiKeys": {"enabled": True}, "clients": clients}}
+    config = yaml.safe_load(find(documents(values), "ConfigMap", "earshot-envoy")["data"]["envoy.yaml"])
+    filters = manager(config["static_resources"]["listeners"][0])["http_filters"]
+    access = Access(True, clients={name: tuple(methods) for name, methods in clients.items()})
+    (expected,) = guards.methods(access, {})
+    (found,) = [each for each in filters if "policies" in str(each) and "methods_" in str(each)]
+    assert found == expected
+
+
+OPEN: list[Document] = [
+    {"envoy": {"service": {"type": "LoadBalancer"}}},
+    {"envoy": {"service": {"type": "NodePort"}}},
+    {"envoy": {"ingress": {"enabled": True}}},
+    {"envoy": {"gateway": {"enabled": True}}},
+]
+
+
+@pytest.mark.parametrize("values", OPEN, ids=str)
+def test_nothing_is_shown_to_the_world_without_a_question(values: Document) -> None:
+    assert "this would let everyone outside call" in refusal(values)
+    assert refusal(values | {"auth": {"apiKeys": {"enabled": True}}}) == ""
+    assert refusal(values | {"auth": {"anonymous": True}}) == ""
+
+
+SENSELESS: list[tuple[Document, str]] = [
+    ({"auth": {"certificates": {"enabled": True, "secret": "a"}}}, "set tls.edge.enabled"),
+    ({"auth": {"clients": {"a": ["*"]}}}, "nobody is asked for a name"),
+    ({"auth": {"apiKeys": {"enabled": True}}, "tls": {"internal": {"enabled": False}}}, "past Envoy"),
+    ({"auth": {"tokens": {"enabled": True, "issuer": "i", "audiences": ["a"]}}}, "/auth/tokens"),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), SENSELESS, ids=str)
+def test_what_would_not_hold_is_refused(values: Document, message: str) -> None:
+    assert message in refusal(values)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_probes_find_health_where_it_is(inside: bool) -> None:
+    values = {"tls": {"internal": {"enabled": inside}}}
+    for component in SERVICES:
+        port = 50052 if inside else 50051
+        container = _container(component, values)
+        assert {
+            container[f"{kind}Probe"]["grpc"]["port"] for kind in ("startup", "readiness", "liveness")
+        } == {port}
+        environment = _environment(component, values)
+        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+        assert environment["EARSHOT_HEALTH_PORT"] == ("50052" if inside else "0")
+        assert (environment["EARSHOT_TLS_FOLDER"] in mounts) == inside
 
 
 def test_envoy_looks_up_the_services_of_its_release() -> None:
@@ -162,6 +262,7 @@ def test_all_pods_have_the_same_resume_keys(component: str) -> None:
 
 def test_a_secret_of_ones_own_is_taken() -> None:
     values: Document = {"resumeKeys": {"secret": "mine"}}
-    assert not [one for one in documents(values) if one["kind"] == "Secret"]
+    names = {one["metadata"]["name"] for one in documents(values) if one["kind"] == "Secret"}
+    assert "earshot-resume-keys" not in names
     (volume,) = [one for one in _pod("stt", values)["volumes"] if one["name"] == "resume-keys"]
     assert volume["secret"]["secretName"] == "mine"

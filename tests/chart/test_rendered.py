@@ -16,7 +16,12 @@ REPOSITORY = CHART.parents[1]
 RENDERED = Path(__file__).parent / "rendered"
 VERSIONS = ("1.30", "1.32", "1.34", "1.37")
 # Of other projects; their definitions are not Kubernetes' own.
-FOREIGN = {"monitoring.coreos.com/v1", "keda.sh/v1alpha1", "gateway.networking.k8s.io/v1"}
+FOREIGN = {
+    "monitoring.coreos.com/v1",
+    "keda.sh/v1alpha1",
+    "cert-manager.io/v1",
+    "gateway.networking.k8s.io/v1",
+}
 # Fields that came with a version, and the cases that use them.
 SINCE = {"bare": "1.31"}  # image volumes
 

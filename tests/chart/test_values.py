@@ -38,6 +38,13 @@ WRONG = [
     ("quotas.prices", {"*": {"audioMinute": "much"}}, "got string, want number"),
     ("quotas.whenAway", "ajar", "'/quotas/whenAway': value must be one of"),
     ("networkPolicy.enabled", "yes", "'/networkPolicy/enabled': got string, want boolean"),
+    ("auth.apiKeys.enable", True, "'/auth/apiKeys': additional properties 'enable' not allowed"),
+    ("auth.clients", {"alice": []}, "'/auth/clients/alice': minItems"),
+    ("auth.clients", {"alice": ['say "x"']}, "'/auth/clients/alice/0'"),
+    ("auth.tokens.jwksUrl", "http://login.example", "'/auth/tokens/jwksUrl'"),
+    ("rates.client.perSecond", -1, "'/rates/client/perSecond': minimum"),
+    ("rates.clients", {"alice": {"perSecond": 1}}, "'/rates/clients/alice': missing property 'burst'"),
+    ("tls.edge.names", ["a b"], "'/tls/edge/names/0'"),
     ("monitoring.podMonitor.interval", "15", "'/monitoring/podMonitor/interval': '15' does not match"),
 ]
 
@@ -69,7 +76,7 @@ TEXTS: list[tuple[str, dict[str, Any]]] = [
     ("classification.serviceAccount.annotations.team", {}),
     ("envoy.service.loadBalancerClass", {}),
     ("envoy.service.annotations.team", {}),
-    ("envoy.ingress.className", {"envoy": {"ingress": {"enabled": True}}}),
+    ("envoy.ingress.className", {"envoy": {"ingress": {"enabled": True}}, "auth": {"anonymous": True}}),
     ("quotas.operators", {}),
     ("monitoring.podMonitor.labels.team", {"monitoring": {"podMonitor": {"enabled": True}}}),
 ]

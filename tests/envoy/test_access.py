@@ -137,10 +137,11 @@ async def outcomes(door: Door, caller: Caller) -> dict[str, tuple[str, str]]:
 def _outcomes(door: Door, caller: Caller) -> dict[str, tuple[str, str]]:
     # Not by grpc.aio: where a stream is refused during a write it has a status of its own.
     with caller.blocking(door.plane.target, trusted(door.plane.state)) as channel:
-        return {method: _outcome(channel, caller, method) for method in METHODS}
+        return {method: outcome(channel, caller, method) for method in METHODS}
 
 
-def _outcome(channel: grpc.Channel, caller: Caller, method: str) -> tuple[str, str]:
+def outcome(channel: grpc.Channel, caller: Caller, method: str) -> tuple[str, str]:
+    """The code of a call, and what was said about it."""
     told: dict[str, Any] = {"metadata": caller.metadata, "timeout": PATIENCE}
     try:
         if METHODS[method]:

@@ -62,10 +62,12 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @asynccontextmanager
-async def _running(serving: Any, port: int, metrics_port: int) -> AsyncIterator[Running]:
+async def _running(
+    serving: Any, port: int, metrics_port: int, health_port: int = 0
+) -> AsyncIterator[Running]:
     task = asyncio.ensure_future(serving)
     try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{health_port or port}") as channel:
             running = Running(channel, port, metrics_port)
             await _wait_ready(running, task)
             yield running
@@ -96,7 +98,9 @@ def start_speech() -> Start:
     async def start(model: str = "fake", **settings: Any) -> AsyncIterator[Running]:
         made = SpeechSettings(**{"drain_seconds": 0, "replica": "stt-test", **own_ports(), **settings})
         selection = SpeechSelection("tests.rpc.fakes:load_speech", "fake", model, "the test wants a fake")
-        async with _running(stt.run(made, selection), made.port, made.metrics_port) as running:
+        async with _running(
+            stt.run(made, selection), made.port, made.metrics_port, made.health_port
+        ) as running:
             yield running
 
     return start

@@ -117,9 +117,20 @@ async def test_silence_is_none_of_the_labels(start_speech: Start, start_texts: S
 async def test_labels_change_in_mid_stream(start_speech: Start, start_texts: Start) -> None:
     half = len(CHUNKS) // 2
     change = Request(classification_config=Labels(candidate_labels=["cc", "dd", "eeee"]))
-    messages = [first(), *audio(CHUNKS[:half]), change, *audio(CHUNKS[half:], half + 1)]
+    scored, heard = asyncio.Event(), []
+
+    async def sent() -> AsyncIterator[Request]:
+        for message in [first(), *audio(CHUNKS[:half])]:
+            yield message
+        await scored.wait()
+        for message in [change, *audio(CHUNKS[half:], half + 1)]:
+            yield message
+
     async with both(start_speech, start_texts) as (_, texts):
-        heard = await converse(texts, messages)
+        async for message in texts.texts.StreamingClassifySpeech(sent()):
+            heard.append(message)
+            if message.conversation_classification.labels:
+                scored.set()
     named = [{label for label, _ in labels(one.conversation_classification)} for one in heard]
     named = [one for one in named if one]
     assert named[0] == {"a", "bbb"}

@@ -38,18 +38,21 @@ spec:
             {{- include "earshot.service.env" . | nindent 12 }}
           ports:
             - {name: "grpc", containerPort: 50051, protocol: "TCP"}
+            {{- if .root.Values.tls.internal.enabled }}
+            - {name: "health", containerPort: 50052, protocol: "TCP"}
+            {{- end }}
             - {name: "metrics", containerPort: 9464, protocol: "TCP"}
           startupProbe:
-            grpc: {port: 50051, service: {{ .service | quote }}}
+            grpc: {port: {{ ternary 50052 50051 .root.Values.tls.internal.enabled }}, service: {{ .service | quote }}}
             periodSeconds: 1
             timeoutSeconds: 3
             failureThreshold: {{ $values.startupSeconds }}
           readinessProbe:
-            grpc: {port: 50051, service: {{ .service | quote }}}
+            grpc: {port: {{ ternary 50052 50051 .root.Values.tls.internal.enabled }}, service: {{ .service | quote }}}
             periodSeconds: 2
             timeoutSeconds: 3
           livenessProbe:
-            grpc: {port: 50051, service: "liveness"}
+            grpc: {port: {{ ternary 50052 50051 .root.Values.tls.internal.enabled }}, service: "liveness"}
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 6
@@ -65,6 +68,10 @@ spec:
           emptyDir: {}
         - name: "resume-keys"
           secret: {secretName: {{ include "earshot.resumeKeys" .root | quote }}, defaultMode: 0440}
+        {{- if .root.Values.tls.internal.enabled }}
+        - name: "tls"
+          secret: {secretName: {{ include "earshot.tls.internal" (dict "root" .root "side" "services") | quote }}, defaultMode: 0440}
+        {{- end }}
         {{- include "earshot.service.models" . | nindent 8 }}
 {{- end }}
 
@@ -73,13 +80,16 @@ spec:
 {{- $values := index .root.Values .component -}}
 {{- $settings := deepCopy $values.settings -}}
 {{- $_ := mergeOverwrite $settings (dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "cache" "/models" "resumeKeysFile" "/etc/earshot/resume/keys" "engine" $values.engine "model" $values.model) -}}
+{{- $inside := .root.Values.tls.internal.enabled -}}
+{{- $_ := mergeOverwrite $settings (dict "tlsFolder" (ternary "/etc/earshot/tls" "" $inside) "healthPort" (ternary 50052 0 $inside)) -}}
 {{- $_ := mergeOverwrite $settings (fromYaml (include "earshot.quotas" .root.Values.quotas)) -}}
 {{- if ($values.gpu | default dict).enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "device" "cuda" "workers" 1) -}}
 {{- end -}}
 {{- if eq .component "classification" -}}
-{{- $envoy := include "earshot.host" (dict "root" .root "service" (include "earshot.fullname" .root)) -}}
-{{- $_ := set $settings "speechTarget" (printf "%s:%v" $envoy .root.Values.envoy.service.port) -}}
+{{- $name := include "earshot.fullname" .root -}}
+{{- $envoy := include "earshot.host" (dict "root" .root "service" (ternary (printf "%s-inner" $name) $name $inside)) -}}
+{{- $_ := set $settings "speechTarget" (printf "%s:%v" $envoy (ternary 8081 (int .root.Values.envoy.service.port) $inside)) -}}
 {{- end -}}
 - name: EARSHOT_REPLICA
   valueFrom:
@@ -145,6 +155,11 @@ operators: {{ .operators | quote }}
 - name: "resume-keys"
   mountPath: "/etc/earshot/resume"
   readOnly: true
+{{- if .root.Values.tls.internal.enabled }}
+- name: "tls"
+  mountPath: "/etc/earshot/tls"
+  readOnly: true
+{{- end }}
 {{- if ne $source.type "image" }}
 - name: "models"
   mountPath: "/models"
@@ -236,7 +251,7 @@ spec:
             matchLabels:
               {{- include "earshot.selector" (dict "root" .root "component" "envoy") | nindent 14 }}
       ports:
-        - {port: "edge", protocol: "TCP"}
+        - {port: {{ ternary "inner" "edge" .root.Values.tls.internal.enabled | quote }}, protocol: "TCP"}
     {{- end }}
     {{- if .root.Values.quotas.redis.secret }}
     - ports:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
+from pathlib import Path
 from typing import Final, Protocol
 
 from earshot import errors
@@ -13,6 +14,7 @@ from earshot.rpc.deadlines import time_left
 from earshot.runtime import calls
 from earshot.runtime.labels import CLIENT_HEADER
 from earshot.runtime.logs import REQUEST_ID
+from earshot.runtime.tls import ENVOY_NAME, Certificates
 
 _MODELS_SECONDS: Final = 2.0  # how long ListModels waits for the other service
 # The same message, in two requests: their path, ours.
@@ -49,11 +51,34 @@ class Transcripts(Protocol):
 class SpeechToTextTranscripts:
     """Hears through a speech-to-text service, best behind the proxy that knows its replicas."""
 
-    def __init__(self, target: str, max_message_bytes: int) -> None:
+    def __init__(self, target: str, max_message_bytes: int, tls: Path | None = None) -> None:
+        """``tls``: the folder of the certificates that both sides show; see :mod:`earshot.runtime.tls`."""
+        self._target, self._max_message_bytes = target, max_message_bytes
+        self._certificates = Certificates(tls) if tls else None
+        self._connected = self._connect()
+        self._retired: AsyncClient | None = None
+
+    def _connect(self) -> AsyncClient:
+        shown = self._certificates
         # The proxy retries on other replicas; two attempts bridge the proxy's own restart.
-        self._client = AsyncClient(
-            target, retry=RetryPolicy(max_attempts=2), max_message_bytes=max_message_bytes, api_key=""
+        return AsyncClient(
+            self._target,
+            retry=RetryPolicy(max_attempts=2),
+            max_message_bytes=self._max_message_bytes,
+            api_key="",
+            credentials=shown.client() if shown else None,
+            server_name=ENVOY_NAME if shown else "",
         )
+
+    async def _client(self) -> AsyncClient:
+        """One that shows the certificate of now. Those before the last have no calls any more: certificates
+        change by weeks, and streams last for hours.
+        """
+        if self._certificates and self._certificates.refresh():
+            retired, self._retired, self._connected = self._retired, self._connected, self._connect()
+            if retired:
+                await retired.close()
+        return self._connected
 
     async def recognize(
         self, config: audio_pb2.RecognitionConfig, content: bytes, deadline: float
@@ -61,7 +86,7 @@ class SpeechToTextTranscripts:
         """See :class:`Transcripts`."""
         request = speech_pb2.RecognizeRequest(config=config, content=content)
         try:
-            return await self._client.send_recognize(
+            return await (await self._client()).send_recognize(
                 request, timeout=_positive(time_left(deadline)), metadata=_metadata()
             )
         except errors.EarshotError as exc:
@@ -73,8 +98,9 @@ class SpeechToTextTranscripts:
     ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
         """See :class:`Transcripts`."""
         try:
+            client = await self._client()
             async with contextlib.aclosing(
-                self._client.send_streaming_recognize(requests, metadata=_metadata())
+                client.send_streaming_recognize(requests, metadata=_metadata())
             ) as heard:
                 async for one in heard:
                     yield one
@@ -85,13 +111,15 @@ class SpeechToTextTranscripts:
     async def models(self) -> Sequence[models_pb2.Model]:
         """See :class:`Transcripts`."""
         try:
-            return (await self._client.send_list_models(timeout=_MODELS_SECONDS)).models
+            return (await (await self._client()).send_list_models(timeout=_MODELS_SECONDS)).models
         except errors.EarshotError:
             return ()
 
     async def close(self) -> None:
         """See :class:`Transcripts`."""
-        await self._client.close()
+        for client in (self._connected, self._retired):
+            if client:
+                await client.close()
 
 
 def _metadata() -> dict[str, str]:

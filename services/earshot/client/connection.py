@@ -39,6 +39,7 @@ class Connection:
         max_message_bytes: int = 64 * MEBIBYTE,
         api_key: str | None = None,
         key_in_plain_text: bool = False,
+        server_name: str = "",
     ) -> None:
         """``target`` is ``host:port`` of the one port behind which both services are.
 
@@ -47,6 +48,7 @@ class Connection:
         A request of more than ``max_message_bytes`` is refused before it is sent.
         ``api_key`` says who is calling; None is that of ``EARSHOT_API_KEY``, where there is one. It goes to
         another machine by TLS only, but with ``key_in_plain_text``.
+        ``server_name`` is the name in the service's certificate, where the target has another.
 
         Raises:
             InvalidArgumentError: the key would go over a network in plain text.
@@ -58,6 +60,7 @@ class Connection:
         self._metadata = _lower(metadata)
         self._api_key = os.environ.get("EARSHOT_API_KEY", "") if api_key is None else api_key
         self._key_in_plain_text = key_in_plain_text
+        self._server_name = server_name
         self._check_key()
         self._max_message_bytes = max_message_bytes
         self._closed = False
@@ -69,7 +72,9 @@ class Connection:
         """Makes what a client needs from its beginning."""
 
     def _channel_options(self) -> list[tuple[str, str | int]]:
+        named = [("grpc.ssl_target_name_override", self._server_name)] if self._server_name else []
         return [
+            *named,
             ("grpc.primary_user_agent", f"earshot/{__version__}"),
             ("grpc.max_send_message_length", self._max_message_bytes),
             ("grpc.max_receive_message_length", self._max_message_bytes),

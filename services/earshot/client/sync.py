@@ -155,6 +155,7 @@ class Client(Connection):
             max_message_bytes=self._max_message_bytes,
             api_key=self._api_key,
             key_in_plain_text=self._key_in_plain_text,
+            server_name=self._server_name,
         )
         return self._streams.stream(source, **options)
 

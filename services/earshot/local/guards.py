@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from earshot.local.access import CLIENT_HEADER
+from earshot.local.access import CLIENT_HEADER, EVERYONE
 from earshot.local.trees import Address, Tree, copy, load, only_endpoint, set_address, when, when_fields
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _endpoint() -> Tree:
 def _policy(part: Tree, client: str, allowed: Sequence[str]) -> Tree:
     policy = copy(part)
     policy["permissions"] = [one if one.startswith(_LINE) else _permission(one) for one in allowed]
-    policy["principals"] = [_principal(client)]
+    policy["principals"] = _principals(client)
     return policy
 
 
@@ -120,10 +120,11 @@ def _permission(method: str) -> Tree:
     return {"url_path": {"path": {kind: f"/{method.removesuffix('*')}"}}}
 
 
-def _principal(client: str) -> Tree:
-    if client == "*":
-        return {"any": True}
-    return {"header": {"name": CLIENT_HEADER, "string_match": {"exact": client}}}
+def _principals(client: str) -> list[Any]:
+    everyone, one = {"any": True}, {"header": {"name": CLIENT_HEADER, "string_match": {"exact": client}}}
+    if client.startswith("{{"):  # as above
+        return ['{{- if eq $client "*" }}', everyone, "{{- else }}", one, "{{- end }}"]
+    return [everyone if client == EVERYONE else one]
 
 
 def _rates(part: Tree, access: Access, conditions: Mapping[str, str]) -> Tree:

@@ -22,10 +22,12 @@ from earshot.runtime.logs import logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.reflection import add_reflection
 from earshot.runtime.settings import ServiceSettings
+from earshot.runtime.tls import Certificates
 from earshot.runtime.tracing import tracing
 
 # Health components of every service.
 RUNNING: Final = "running"  # no signal to stop has come
+_PROBES: Final = 16  # at once; the kubelet has three
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,21 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def _listening(self, service: Service) -> AsyncIterator[grpc.aio.Server]:
-        server = self._build(service)
-        port = _bind(server, self._settings.host, self._settings.port)
+        server, probed = self._build(service), self._health_server()
+        port = _bind(server, self._settings)
         metrics_port, stop_metrics = _serve_metrics(self._metrics, self._settings)
         self._metrics.ready.set_function(lambda: self._health.ready)
         await self._health.start()
         await server.start()
+        if probed:
+            await probed.start()
         logger().info("listening", host=self._settings.host, port=port, metrics_port=metrics_port)
         try:
             yield server
         finally:
             await server.stop(0)
+            if probed:
+                await probed.stop(0)
             await service.close()
             stop_metrics()
             if self._tracing:
@@ -82,6 +88,15 @@ class Server:
         service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
         add_reflection(server)
+        return server
+
+    def _health_server(self) -> grpc.aio.Server | None:
+        """A server that answers for our health and nothing else."""
+        if not self._settings.health_port:
+            return None
+        server = grpc.aio.server(options=[("grpc.so_reuseport", 0)], maximum_concurrent_rpcs=_PROBES)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)
+        _listen(server, self._settings.host, self._settings.health_port, "EARSHOT_HEALTH_PORT")
         return server
 
     async def _load(self, service: Service, stopping: asyncio.Event) -> None:
@@ -121,13 +136,28 @@ def _signals() -> asyncio.Event:
     return stopping
 
 
-def _bind(server: grpc.aio.Server, host: str, port: int) -> int:
+def _bind(server: grpc.aio.Server, settings: ServiceSettings) -> int:
+    certificates = Certificates(settings.tls_folder) if settings.tls_folder else None
+    credentials = certificates.server() if certificates else None
+    return _listen(server, settings.host, settings.port, "EARSHOT_PORT", credentials)
+
+
+def _listen(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    setting: str,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
+    """The port; ``credentials``: by TLS."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
+        if credentials:
+            return server.add_secure_port(address, credentials)
         return server.add_insecure_port(address)
     except RuntimeError:
         raise errors.FailedPreconditionError(
-            f"cannot listen on {address}: is the port in use? Choose another by EARSHOT_PORT"
+            f"cannot listen on {address}: is the port in use? Choose another by {setting}"
         ) from None
 
 

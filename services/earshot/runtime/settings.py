@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -24,6 +24,8 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# An empty variable is none, not the folder that we are in.
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda given: given or None)]
 PositiveInt = Annotated[int, Field(ge=1)]
 
 
@@ -34,6 +36,12 @@ class ServiceSettings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 in a pod.")
     port: Port = Field(50051, description="Port of the gRPC server; 0: any free one.")
+    tls_folder: OptionalPath = Field(
+        None, description="Folder of tls.crt, tls.key, ca.crt: only who that authority knows may call."
+    )
+    health_port: Port = Field(
+        0, description="Port of gRPC health alone, in plain text, for probes that know no TLS; 0: none."
+    )
     metrics_port: Port = Field(9464, description="Port of /metrics; 0: any free one.")
     replica: str = Field(default_factory=socket.gethostname, description="Name of this replica in answers.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import yaml
 
-from earshot.local.dataplane import Address, DnsDiscovery, Parameters, description, render, to_yaml
+from earshot.local.dataplane import Address, Collector, DnsDiscovery, Parameters, description, render, to_yaml
 from monitoring.dashboards import dashboards
 from monitoring.rules import groups
 
@@ -36,6 +36,13 @@ BASE_VALUES: Final = "resumeKeys.secret=earshot-resume-keys"  # nothing secret i
 _GRPC_PORT: Final = 50051
 _KEY: Final = b"made anew for each release"
 _ORIGIN: Final = "{{ origin }}"
+# What is there only under a condition: a part's first line, and when.
+_OPTIONAL: Final = (
+    ('"tracing":', ".traces"),
+    ('"request_id_extension":', ".traces"),
+    ('- "name": "traces"', ".traces"),
+    ('"transport_socket":', ".traces.tls"),
+)
 
 Files = dict[Path, bytes]
 
@@ -54,9 +61,15 @@ def envoy_files() -> Files:
         max_heap_bytes="{{ .maxHeapBytes }}",
         max_connections="{{ .maxConnections }}",
         allowed_origins=(_ORIGIN,),
+        collector=Collector(
+            Address("{{ .traces.host }}", "{{ .traces.port }}"), "{{ .traces.perMillion }}", True
+        ),
     )
+    text = for_each_origin(to_yaml(render(parameters)))
+    for first, condition in _OPTIONAL:
+        text = only_if(condition, first, text)
     return {
-        CHART / "files" / "envoy.yaml": for_each_origin(to_yaml(render(parameters))).encode(),
+        CHART / "files" / "envoy.yaml": text.encode(),
         CHART / "files" / "earshot.binpb": (description() / "earshot.binpb").read_bytes(),
     }
 
@@ -66,6 +79,18 @@ def for_each_origin(text: str) -> str:
     (line,) = [line for line in text.splitlines() if _ORIGIN in line]
     item = line.replace(f'"{_ORIGIN}"', "{{ . | quote }}")
     return text.replace(line, f"{{{{- range .allowedOrigins }}}}\n{item}\n{{{{- end }}}}")
+
+
+def only_if(condition: str, first: str, text: str) -> str:
+    """The one part that begins with the line ``first``, and goes on while lines are indented further."""
+    lines = text.splitlines()
+    (start,) = [number for number, line in enumerate(lines) if line.strip() == first]
+    indent = len(lines[start]) - len(lines[start].lstrip())
+    end = start + 1
+    while end < len(lines) and lines[end].startswith(" " * (indent + 1)):
+        end += 1
+    lines[start:end] = [f"{{{{- if {condition} }}}}", *lines[start:end], "{{- end }}"]
+    return "\n".join(lines) + "\n"
 
 
 def rules() -> Files:

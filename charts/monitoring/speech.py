@@ -65,6 +65,15 @@ def _streams() -> list[Panel]:
             Query(rate("earshot_stream_final_seconds_count", REPLICAS, "pod"), "{{pod}}"),
         ),
         lines(
+            About(
+                "Acknowledgements",
+                "From a chunk's arrival to its acknowledgement: for so long callers must keep it.",
+                "s",
+                Limits(2, 10),
+            ),
+            *_late("earshot_stream_acknowledgement_seconds"),
+        ),
+        lines(
             About("Resumed", "Connections that went on with a stream that broke, or had to move.", "cps"),
             Query(rate("earshot_streams_resumed_total", REPLICAS, "pod"), "{{pod}}"),
         ),

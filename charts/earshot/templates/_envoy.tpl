@@ -8,6 +8,7 @@
   "maxHeapBytes" (mul .root.Values.envoy.maxHeapMebibytes 1048576)
   "allowedOrigins" .root.Values.envoy.allowedOrigins
   "maxConnections" (int64 .root.Values.envoy.maxConnections)
+  "traces" (include "earshot.traces" .root | fromYaml)
   "Template" .root.Template
 -}}
 {{- tpl (.root.Files.Get "files/envoy.yaml") $places -}}

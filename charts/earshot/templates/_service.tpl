@@ -208,6 +208,11 @@ spec:
       ports:
         - {port: "edge", protocol: "TCP"}
     {{- end }}
+    {{- with (index .root.Values .component).settings.otlpEndpoint }}
+    # Spans, to their collector.
+    - ports:
+        - {port: {{ include "earshot.traces.port" . }}, protocol: "TCP"}
+    {{- end }}
     {{- if eq (index .root.Values .component).modelSource.type "download" }}
     # Weights are published on the internet.
     - ports:

@@ -72,10 +72,9 @@ class SpeechToTextTranscripts:
         self, requests: AsyncIterable[speech_pb2.StreamingRecognizeRequest]
     ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
         """See :class:`Transcripts`."""
-        metadata = {"x-request-id": REQUEST_ID.get()}
         try:
             async with contextlib.aclosing(
-                self._client.send_streaming_recognize(requests, metadata=metadata)
+                self._client.send_streaming_recognize(requests, metadata=_metadata())
             ) as heard:
                 async for one in heard:
                     yield one

@@ -46,6 +46,15 @@ class DnsDiscovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Collector:
+    """Where spans go, OTLP over gRPC."""
+
+    address: Address
+    per_million: Value  # calls that are traced, where the caller has not decided
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """All in which one data plane differs from another."""
 
@@ -56,6 +65,7 @@ class Parameters:
     descriptors: str  # path of earshot.binpb, as Envoy will see it
     max_heap_bytes: Value = 2 << 30  # at 95 % of it no request is taken on
     max_connections: Value = 4096  # of callers, together
+    collector: Collector | None = None  # None: no traces
     allowed_origins: tuple[str, ...] = ()  # web pages that may call, as "https://example.org"
 
 
@@ -72,6 +82,8 @@ def render(parameters: Parameters) -> Tree:
         "listeners": [_edge(parameters), _metrics(parameters)],
         "clusters": [_cluster(cluster, parameters) for cluster in _load("clusters")["clusters"]],
     }
+    if parameters.collector:
+        _trace(config["static_resources"], parameters.collector)
     _set_address(config["admin"], parameters.admin)
     _limit(config["overload_manager"]["resource_monitors"], parameters)
     return config
@@ -147,6 +159,19 @@ def _limit(monitors: list[Tree], parameters: Parameters) -> None:
     heap["typed_config"]["max_heap_size_bytes"] = parameters.max_heap_bytes
     connections = _only(monitors, "envoy.resource_monitors.global_downstream_max_connections")
     connections["typed_config"]["max_active_downstream_connections"] = parameters.max_connections
+
+
+def _trace(resources: Tree, collector: Collector) -> None:
+    part = _load("traces")
+    sampler = part["manager"]["tracing"]["provider"]["typed_config"]["sampler"]
+    ratio = sampler["typed_config"]["wrapped_sampler"]["typed_config"]
+    ratio["sampling_percentage"]["numerator"] = collector.per_million
+    _manager(resources["listeners"][0]).update(part["manager"])
+    _set_address(_only_endpoint(part["cluster"]), collector.address)
+    if collector.tls:
+        part["transport_socket"]["typed_config"]["sni"] = collector.address.host
+        part["cluster"]["transport_socket"] = part["transport_socket"]
+    resources["clusters"].append(part["cluster"])
 
 
 def _set_address(owner: Tree, address: Address) -> None:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from earshot import errors
 from earshot.local import http
-from earshot.local.dataplane import Address, FileDiscovery, Parameters, description, render, to_yaml
+from earshot.local.dataplane import (
+    Address,
+    Collector,
+    FileDiscovery,
+    Parameters,
+    description,
+    render,
+    to_yaml,
+)
 from earshot.local.ports import LOOPBACK, free_ports
 from earshot.local.processes import Child
 from earshot.local.tasks import until
@@ -44,9 +52,11 @@ def binary() -> str:
 class Envoy:
     """Envoy in front of the replicas that stand in the state folder's endpoint files."""
 
-    def __init__(self, state: StateFolder, port: int) -> None:
+    def __init__(self, state: StateFolder, port: int, collector: Collector | None = None) -> None:
+        """``port`` is for callers; ``collector``: where spans go."""
         self._binary = binary()
         self._state = state
+        self._collector = collector
         self.port = port
         self.metrics_port, self.admin_port = free_ports(2)
         self.restarts = 0
@@ -114,6 +124,7 @@ class Envoy:
             metrics=Address(LOOPBACK, self.metrics_port),
             admin=Address(LOOPBACK, self.admin_port),
             descriptors=str(description() / "earshot.binpb"),
+            collector=self._collector,
         )
 
     def _command(self) -> list[str]:

@@ -19,6 +19,7 @@ from earshot.local.ports import LOOPBACK, is_free
 from earshot.local.prometheus import Prometheus, Target, target
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
 from earshot.local.tasks import cancel, together, until
+from earshot.local.traces import collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +150,7 @@ class Stack:
             raise errors.FailedPreconditionError(
                 f"port {self._options.port} is in use: stop what listens there, or give another by --port"
             )
-        self.envoy = Envoy(self._state, self._options.port)
+        self.envoy = Envoy(self._state, self._options.port, collector(os.environ))
         self._make_groups()
         self._cleanup.push_async_callback(self._stop)
         starts = [group.scale(count) for group, count in self._wanted()]

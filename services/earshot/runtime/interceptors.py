@@ -103,6 +103,7 @@ class _Wrapped:
             else:
                 call.sent_bytes = response.ByteSize()
                 self._answered(grpc.StatusCode.OK)
+                call.responded = call.answered
                 return response
             # gRPC keeps what an abort raises, and with it this frame, until the garbage collector looks:
             # outside of the except clause, so that the error goes now, and without the request.
@@ -119,6 +120,7 @@ class _Wrapped:
                 async with contextlib.aclosing(behaviour(_counted(requests, call), context)) as responses:
                     async for response in responses:
                         call.sent_bytes += response.ByteSize()
+                        call.responded = call.responded or time.monotonic()
                         await _write(context, response, patience)
             except BaseException as exc:
                 status = self._fail(context, exc)
@@ -134,7 +136,7 @@ class _Wrapped:
         calls.begin(call)
         REQUEST_ID.set(call.request_id)
         context.set_trailing_metadata(self._trailers())
-        self._metrics.in_flight.labels(call.method).inc()
+        self._metrics.begin(call.method)
         # When the transport has the answer, or has given up; the stubs want a class of their own.
         context.add_done_callback(cast("Any", self._end))
         call.spend(Stage.RECEIVE, time.monotonic() - call.began)
@@ -162,7 +164,6 @@ class _Wrapped:
     def _end(self, _: object) -> None:
         now, call = time.monotonic(), self._call
         call.spend(Stage.SEND, now - (call.answered or now))
-        self._metrics.in_flight.labels(call.method).dec()
         self._metrics.count(call, now - call.began)
         log_call(call, now - call.began)
         if call.trace:

@@ -36,6 +36,7 @@ BASE_VALUES: Final = "resumeKeys.secret=earshot-resume-keys"  # nothing secret i
 _GRPC_PORT: Final = 50051
 _KEY: Final = b"made anew for each release"
 _ORIGIN: Final = "{{ origin }}"
+_COLLECTOR: Final = Address("{{ .traces.host }}", "{{ .traces.port }}")
 # What is there only under a condition: a part's first line, and when.
 _OPTIONAL: Final = (
     ('"tracing":', ".traces"),
@@ -61,9 +62,7 @@ def envoy_files() -> Files:
         max_heap_bytes="{{ .maxHeapBytes }}",
         max_connections="{{ .maxConnections }}",
         allowed_origins=(_ORIGIN,),
-        collector=Collector(
-            Address("{{ .traces.host }}", "{{ .traces.port }}"), "{{ .traces.perMillion }}", True
-        ),
+        collector=Collector(_COLLECTOR, "{{ .traces.perMillion }}", tls=True),
     )
     text = for_each_origin(to_yaml(render(parameters)))
     for first, condition in _OPTIONAL:

@@ -5,7 +5,7 @@
 {{- with $settings.otlpEndpoint -}}
 host: {{ (urlParse .).hostname | quote }}
 port: {{ include "earshot.traces.port" . }}
-perMillion: {{ mulf $settings.traceShare 1000000 | round 0 | int64 }}
+perMillion: {{ mulf $settings.traceShare 1000000 | addf 0.5 | floor | int64 }}
 tls: {{ eq (urlParse .).scheme "https" }}
 {{- end -}}
 {{- end }}

@@ -11,6 +11,7 @@ from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.settings import ServiceSettings
 
+_QUEUE_FULL, _MEMORY_FULL = _REASONS = ("queue_full", "memory_full")
 _ROUNDING = 1e-6  # of sums of shares
 _SMOOTHING = 0.2  # share of the newest service time in the running mean
 _RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds
@@ -39,6 +40,8 @@ class Admission:
 
     def __init__(self, limits: AdmissionLimits, metrics: Metrics) -> None:
         self._limits, self._metrics = limits, metrics
+        for reason in _REASONS:
+            metrics.rejected.labels(reason)  # at zero from the start: a rate needs a first value
         self._inside, self._bytes = 0.0, 0
         self._mean_seconds = 0.0  # that a request occupies a worker
 
@@ -63,9 +66,9 @@ class Admission:
     def _check(self, size: int, share: float) -> None:
         limits = self._limits
         if self._inside + share > limits.at_work + limits.waiting + _ROUNDING:
-            self._refuse("queue_full", f"the replica is full: {self._inside:.10g} requests are inside")
+            self._refuse(_QUEUE_FULL, f"the replica is full: {self._inside:.10g} requests are inside")
         if self._bytes and self._bytes + size > limits.max_bytes:
-            self._refuse("memory_full", f"the replica is full: {self._bytes} bytes of requests are inside")
+            self._refuse(_MEMORY_FULL, f"the replica is full: {self._bytes} bytes of requests are inside")
 
     def _refuse(self, reason: str, message: str) -> None:
         self._metrics.rejected.labels(reason).inc()

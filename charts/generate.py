@@ -21,7 +21,9 @@ from typing import Any, Final
 
 import yaml
 
-from earshot.local.dataplane import Address, Collector, DnsDiscovery, Parameters, description, render, to_yaml
+from earshot.local.dataplane import DnsDiscovery, Parameters, render
+from earshot.local.traces import Collector
+from earshot.local.trees import Address, description, to_yaml
 from monitoring.dashboards import dashboards
 from monitoring.rules import groups
 
@@ -37,13 +39,7 @@ _GRPC_PORT: Final = 50051
 _KEY: Final = b"made anew for each release"
 _ORIGIN: Final = "{{ origin }}"
 _COLLECTOR: Final = Address("{{ .traces.host }}", "{{ .traces.port }}")
-# What is there only under a condition: a part's first line, and when.
-_OPTIONAL: Final = (
-    ('"tracing":', ".traces"),
-    ('"request_id_extension":', ".traces"),
-    ('- "name": "traces"', ".traces"),
-    ('"transport_socket":', ".traces.tls"),
-)
+_TRACED: Final = {"traces": ".traces", "tls": ".traces.tls"}  # when which part is there
 
 Files = dict[Path, bytes]
 
@@ -54,6 +50,7 @@ def envoy_files() -> Files:
         discovery=DnsDiscovery(
             speech_to_text=Address("{{ .stt }}", _GRPC_PORT),
             zero_shot_classifier=Address("{{ .classification }}", _GRPC_PORT),
+            envoys=Address("{{ .envoys }}", 8080),
         ),
         edge=Address("0.0.0.0", 8080),  # noqa: S104 - in a pod, for the Service
         metrics=Address("0.0.0.0", 9902),  # noqa: S104 - in a pod, for probes and scrapers
@@ -62,15 +59,19 @@ def envoy_files() -> Files:
         max_heap_bytes="{{ .maxHeapBytes }}",
         max_connections="{{ .maxConnections }}",
         allowed_origins=(_ORIGIN,),
-        collector=Collector(_COLLECTOR, "{{ .traces.perMillion }}", tls=True),
+        collector=Collector(_COLLECTOR, "{{ .traces.perMillion }}", tls=True, conditions=_TRACED),
     )
-    text = for_each_origin(to_yaml(render(parameters)))
-    for first, condition in _OPTIONAL:
-        text = only_if(condition, first, text)
+    text = with_lines(for_each_origin(to_yaml(render(parameters))))
     return {
         CHART / "files" / "envoy.yaml": text.encode(),
         CHART / "files" / "earshot.binpb": (description() / "earshot.binpb").read_bytes(),
     }
+
+
+def with_lines(text: str) -> str:
+    """Lines of a template stand as such, not as items or fields; in a placeholder quotes are its own."""
+    lines = re.sub(r'(?m)^ *(?:- )?"(\{\{-.*\}\})"(?:: null)?$', r"\1", text)
+    return re.sub(r"\{\{.*?\}\}", lambda found: found.group().replace('\\"', '"'), lines)
 
 
 def for_each_origin(text: str) -> str:
@@ -78,18 +79,6 @@ def for_each_origin(text: str) -> str:
     (line,) = [line for line in text.splitlines() if _ORIGIN in line]
     item = line.replace(f'"{_ORIGIN}"', "{{ . | quote }}")
     return text.replace(line, f"{{{{- range .allowedOrigins }}}}\n{item}\n{{{{- end }}}}")
-
-
-def only_if(condition: str, first: str, text: str) -> str:
-    """The one part that begins with the line ``first``, and goes on while lines are indented further."""
-    lines = text.splitlines()
-    (start,) = [number for number, line in enumerate(lines) if line.strip() == first]
-    indent = len(lines[start]) - len(lines[start].lstrip())
-    end = start + 1
-    while end < len(lines) and lines[end].startswith(" " * (indent + 1)):
-        end += 1
-    lines[start:end] = [f"{{{{- if {condition} }}}}", *lines[start:end], "{{- end }}"]
-    return "\n".join(lines) + "\n"
 
 
 def rules() -> Files:

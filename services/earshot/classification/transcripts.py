@@ -52,7 +52,7 @@ class SpeechToTextTranscripts:
     def __init__(self, target: str, max_message_bytes: int) -> None:
         # The proxy retries on other replicas; two attempts bridge the proxy's own restart.
         self._client = AsyncClient(
-            target, retry=RetryPolicy(max_attempts=2), max_message_bytes=max_message_bytes
+            target, retry=RetryPolicy(max_attempts=2), max_message_bytes=max_message_bytes, api_key=""
         )
 
     async def recognize(

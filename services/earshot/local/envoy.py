@@ -12,21 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from earshot import errors
 from earshot.local import http
-from earshot.local.dataplane import (
-    Address,
-    Collector,
-    FileDiscovery,
-    Parameters,
-    description,
-    render,
-    to_yaml,
-)
+from earshot.local.dataplane import FileDiscovery, Parameters, Security, render
 from earshot.local.ports import LOOPBACK, free_ports
 from earshot.local.processes import Child
 from earshot.local.tasks import until
+from earshot.local.trees import Address, description, to_yaml
 
 if TYPE_CHECKING:
     from earshot.local.state import StateFolder
+    from earshot.local.traces import Collector
 
 START_SECONDS: Final = 15.0
 DRAIN_SECONDS: Final = 10  # how long calls in flight may go on once we stop
@@ -52,10 +46,17 @@ def binary() -> str:
 class Envoy:
     """Envoy in front of the replicas that stand in the state folder's endpoint files."""
 
-    def __init__(self, state: StateFolder, port: int, collector: Collector | None = None) -> None:
+    def __init__(
+        self,
+        state: StateFolder,
+        port: int,
+        security: Security | None = None,
+        collector: Collector | None = None,
+    ) -> None:
         """``port`` is for callers; ``collector``: where spans go."""
         self._binary = binary()
         self._state = state
+        self._security = security or Security()
         self._collector = collector
         self.port = port
         self.metrics_port, self.admin_port = free_ports(2)
@@ -125,6 +126,7 @@ class Envoy:
             admin=Address(LOOPBACK, self.admin_port),
             descriptors=str(description() / "earshot.binpb"),
             collector=self._collector,
+            security=self._security,
         )
 
     def _command(self) -> list[str]:

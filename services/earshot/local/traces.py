@@ -1,20 +1,44 @@
-"""Where Envoy's spans go: to the collector of the services' own settings."""
+"""Envoy's spans: to the collector of the services' own settings."""
 
 from __future__ import annotations
 
 import urllib.parse
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from earshot import errors
-from earshot.local.dataplane import Address, Collector
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from earshot.local.trees import (
+    Address,
+    Tree,
+    Value,
+    copy,
+    load,
+    manager,
+    only_endpoint,
+    set_address,
+    when,
+    when_fields,
+)
 
 ENDPOINT: Final = "EARSHOT_OTLP_ENDPOINT"
 SHARE: Final = "EARSHOT_TRACE_SHARE"
 _DEFAULT_SHARE: Final = "0.01"  # as the services have it
 _PORT: Final = 4317  # of OTLP over gRPC
+_TRACED: Final = ("edge", "inner")  # listeners for calls
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Where spans go, OTLP over gRPC.
+
+    ``conditions``: of a chart, by the name of the part that is there only then: "traces" and "tls".
+    """
+
+    address: Address
+    per_million: Value  # calls that are traced, where the caller has not decided
+    tls: bool = False
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
 
 def collector(environment: Mapping[str, str]) -> Collector | None:
@@ -47,3 +71,25 @@ def _per_million(environment: Mapping[str, str]) -> int:
         return round(float(environment.get(SHARE, _DEFAULT_SHARE)) * 1_000_000)
     except ValueError as exc:
         raise errors.InvalidArgumentError(f"{SHARE} must be a number from 0 to 1", field=SHARE) from exc
+
+
+def trace(resources: dict[str, list[Any]], collector: Collector) -> None:
+    """Listeners for calls get a tracer, and it a cluster."""
+    part, condition = load("traces"), collector.conditions.get("traces", "")
+    sampler = part["manager"]["tracing"]["provider"]["typed_config"]["sampler"]
+    ratio = sampler["typed_config"]["wrapped_sampler"]["typed_config"]
+    ratio["sampling_percentage"]["numerator"] = collector.per_million
+    for listener in resources["listeners"]:
+        if isinstance(listener, dict) and listener["name"] in _TRACED:  # else a line of a template
+            manager(listener).update(when_fields(condition, copy(part["manager"])))
+    resources["clusters"] += when(condition, [_cluster(part, collector)])
+
+
+def _cluster(part: Tree, collector: Collector) -> Tree:
+    cluster: Tree = part["cluster"]
+    set_address(only_endpoint(cluster), collector.address)
+    if collector.tls:
+        socket = part["transport_socket"]
+        socket["typed_config"]["sni"] = collector.address.host
+        cluster |= when_fields(collector.conditions.get("tls", ""), {"transport_socket": socket})
+    return cluster

@@ -15,20 +15,19 @@ from earshot import errors
 from earshot.local import endpoints
 from earshot.local.dataplane import (
     SERVICES,
-    Address,
-    Collector,
     DnsDiscovery,
     FileDiscovery,
     Parameters,
-    description,
     render,
-    to_yaml,
 )
 from earshot.local.envoy import binary
-from earshot.local.traces import collector
+from earshot.local.traces import Collector, collector
+from earshot.local.trees import Address, description, to_yaml
 
 DNS = DnsDiscovery(
-    Address("stt.apps.svc.cluster.local.", 50051), Address("zsc.apps.svc.cluster.local.", 50052)
+    Address("stt.apps.svc.cluster.local.", 50051),
+    Address("zsc.apps.svc.cluster.local.", 50052),
+    Address("envoys.apps.svc.cluster.local.", 8080),
 )
 
 

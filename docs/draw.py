@@ -3,8 +3,8 @@
     python docs/draw.py [--minutes 4]      a stack of its own, with traffic and a Prometheus beside it
     python docs/draw.py --from URL         what a Prometheus that runs already has of the last minutes
 
-Needs the extra `bench` (matplotlib). The queries are those of the dashboards, asked over a range of time; what
-is drawn is plain, and no copy of Grafana's looks.
+Needs the extra `bench` (matplotlib). The queries are those of the dashboards, asked over a range of time;
+what is drawn is plain, and no copy of Grafana's looks.
 """
 
 from __future__ import annotations

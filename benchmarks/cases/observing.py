@@ -58,7 +58,7 @@ def measure(scale: Scale) -> Report:
     report = Report(
         "What watching costs",
         "The same service three times, in turn: as it is; as it is, with spans to a collector for one call "
-        "in a hundred; and with its counting and logging of calls taken out. Calls go straight to the service. "
+        "in a hundred; and with its counting and logging of calls taken out. Calls go straight to it. "
         "ListModels is the bare RPC: nothing is computed for it. A text is the cheapest real call.",
     )
     nothing, text = (

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 import urllib.parse
@@ -33,6 +34,7 @@ _STEP: Final = 4  # seconds between two points
 _WIDTH, _HEIGHT = 5.2, 3.0  # inches of a panel
 _DPI: Final = 80
 _MOST: Final = 8  # lines of a legend; more would cover the panel
+_ENDS: Final = 2  # points of a limit's line; any other has more, or one
 _THRESHOLDS: Final = {"yellow": "#c9a227", "red": "#c0392b"}
 
 Series = list[tuple[dict[str, str], np.ndarray, np.ndarray]]  # labels, times, values
@@ -76,9 +78,10 @@ def drawn(content: dict[str, Any], url: str, seconds: float) -> Figure:
     places = figure.subplots(rows, _COLUMNS, squeeze=False).flat
     for axes in places:
         axes.set_axis_off()
+    source = Source(url, seconds)
     for panel, axes in zip(panels, figure.axes, strict=False):
         axes.set_axis_on()
-        draw(axes, panel, Source(url, seconds))
+        draw(axes, panel, source)
     return figure
 
 
@@ -87,6 +90,11 @@ class Source:
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url, self._seconds, self.end = url, seconds, time.time()
+
+    @property
+    def minutes(self) -> float:
+        """How much is drawn."""
+        return self._seconds / 60
 
     def ask(self, expr: str) -> Series:
         """Each series of the query, over time; what is no number is left out."""
@@ -98,7 +106,7 @@ class Source:
         url = f"{self._url}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
         with urllib.request.urlopen(url) as answer:  # noqa: S310 - the Prometheus that was named
             found = json.load(answer)["data"]["result"]
-        return [self._series(one) for one in found]
+        return [one for one in map(self._series, found) if not np.isnan(one[2]).all()]
 
     def _series(self, one: dict[str, Any]) -> tuple[dict[str, str], np.ndarray, np.ndarray]:
         moments, values = np.array(one["values"], dtype=float).T
@@ -109,6 +117,7 @@ def draw(axes: Axes, panel: dict[str, Any], source: Source) -> None:
     """One panel, by its kind."""
     axes.set_title(panel["title"], fontsize=10, loc="left", fontweight="bold")
     axes.tick_params(labelsize=8)
+    axes.set_xlim(-source.minutes, 0)
     asked = [(target["legendFormat"], source.ask(target["expr"])) for target in panel["targets"]]
     series = [(legend_of(form, labels), x, y) for form, found in asked for labels, x, y in found]
     if not series:
@@ -119,9 +128,7 @@ def draw(axes: Axes, panel: dict[str, Any], source: Source) -> None:
 
 def legend_of(form: str, labels: dict[str, str]) -> str:
     """What Grafana writes beside a line."""
-    for name, value in labels.items():
-        form = form.replace("{{" + name + "}}", value)
-    return form
+    return re.sub(r"\{\{(\w+)\}\}", lambda name: labels.get(name[1], ""), form).strip()
 
 
 Named = list[tuple[str, np.ndarray, np.ndarray]]
@@ -134,7 +141,7 @@ def lines(axes: Axes, panel: dict[str, Any], series: Named) -> None:
     moments = np.unique(np.concatenate([x for _, x, _ in shown]))
     below = np.zeros(len(moments))
     for number, (name, x, y) in enumerate(shown):
-        label = name if number < _MOST else "_"
+        label = name if number < _MOST else "_more"
         if stacked:
             above = below + np.nan_to_num(np.interp(moments, x, y, left=0, right=0))
             axes.fill_between(moments, below, above, alpha=0.6, label=label, linewidth=0)
@@ -154,16 +161,19 @@ def steps_of(panel: dict[str, Any]) -> list[dict[str, Any]]:
 
 def finish(axes: Axes, unit: str, count: int) -> None:
     """Axes in the panel's unit, and a legend."""
-    top = max((line.get_ydata().max() for line in axes.lines if len(line.get_ydata()) > 2), default=None)
-    if top is not None and np.isfinite(top):
-        axes.set_ylim(0, max(top, 1e-9) * 1.15)
+    shown = [np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) != _ENDS]
+    top = max((float(np.nanmax(y)) for y in shown), default=None)
+    if top is not None:
+        axes.set_ylim(0, top * 1.15 or 1)
+    elif axes.get_ylim()[1] < 1e-6:
+        axes.set_ylim(0, 1)
     else:
         axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: written(value, unit)))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("minutes", fontsize=8)
     axes.grid(visible=True, alpha=0.25)
-    axes.legend(fontsize=7, loc="upper left", framealpha=0.8, title=more(count), title_fontsize=7)
+    axes.legend(fontsize=7, loc="best", framealpha=0.8, title=more(count), title_fontsize=7)
 
 
 def more(count: int) -> str:
@@ -177,12 +187,11 @@ def heat(axes: Axes, panel: dict[str, Any], series: Named) -> None:
     whole = np.array([np.nan_to_num(y) for _, _, y in bounds])
     inside = np.diff(whole, axis=0, prepend=0)
     inside[inside <= 1e-9] = np.nan
-    mesh = axes.pcolormesh(bounds[0][1], range(len(bounds)), inside, cmap="Oranges", norm=LogNorm())
+    axes.pcolormesh(bounds[0][1], range(len(bounds)), inside, cmap="Oranges", norm=LogNorm())
     unit = panel["options"]["yAxis"]["unit"]
     chosen = range(0, len(bounds), 2)
     axes.set_yticks(chosen, [limit(bounds[number][0], unit) for number in chosen])
     axes.set_xlabel("minutes", fontsize=8)
-    axes.figure.colorbar(mesh, ax=axes, pad=0.01).ax.tick_params(labelsize=7)
 
 
 def limit(text: str, unit: str) -> str:
@@ -207,7 +216,7 @@ _SCALES: Final = {
     "s": ((1, "s"), (1e-3, "ms"), (1e-6, "us")),
     "ms": ((1e3, "s"), (1, "ms")),
     "h": ((1, "h"), (1 / 60, "min"), (1 / 3600, "s")),
-    "Bps": ((2**20, "MiB/s"), (2**10, "KiB/s"), (1, "B/s")),
+    "Bps": ((1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")),
     "percentunit": ((0.01, "%"),),
     "reqps": ((1, "/s"),),
     "cps": ((1, "/s"),),
@@ -218,7 +227,7 @@ _SCALES: Final = {
 def written(value: float, unit: str) -> str:
     """A value as one reads it."""
     scales = _SCALES[unit]
-    size, name = next((one for one in scales if abs(value) >= one[0]), scales[-1])
+    size, name = next((one for one in scales if abs(value) >= one[0]), scales[-1] if value else scales[0])
     return f"{value / size:.3g} {name}".strip()
 
 

@@ -9,6 +9,7 @@ from monitoring.selectors import CALLS, REPLICAS, quantile, rate, total
 
 _STAGES = "earshot_stage_seconds"
 _FACTOR = "earshot_real_time_factor"
+LOADED = f'{REPLICAS},engine!=""'  # a replica that still loads has not said what it will serve
 _BURN = "EarshotErrorBudgetBurnsFast"
 
 
@@ -98,7 +99,7 @@ def _pace() -> list[Panel]:
         numbers(
             About("Engines", "Replicas by engine and model.", "short"),
             Query(
-                f"count by (component, engine, model, version) (earshot_model_info{{{REPLICAS}}})",
+                f"count by (component, engine, model, version) (earshot_model_info{{{LOADED}}})",
                 "{{engine}} {{model}} {{version}}",
             ),
         ),

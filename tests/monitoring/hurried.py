@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-FACTOR = 30
+FACTOR = 20
 LEAST = 10  # seconds of a range: what a scrape each second can tell
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _RANGE = re.compile(r"\[(\d+[smhd])(:\d+[smhd])?\]")

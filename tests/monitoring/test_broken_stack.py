@@ -1,7 +1,7 @@
 """A real stack that is broken on purpose: a real Prometheus fires the right alert, and no other.
 
 The rules are those of deploy/prometheus/rules.yaml in a hurry (tests/monitoring/hurried.py): their ranges and
-waits are a thirtieth, their expressions the same. With their own times promtool tries them (test_rules.py).
+waits are a twentieth, their expressions the same. With their own times promtool tries them (test_rules.py).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from tests.monitoring.hurried import hurried, timeless
 from tests.monitoring.test_rules import RULES
 from tests.monitoring.traffic import RATE, pcm, wav
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(600)
 
-PATIENCE = 60.0  # seconds for what must happen at all
+PATIENCE = 120.0  # seconds for what must happen at all
 QUEUE = 16  # calls that may wait for the one worker of a replica
 DEPTH = 'earshot_queue_depth{pool="engines"}'
-DEATHS = 6  # of a worker: more than the alert lets pass
+DEATHS = 5  # of a worker: more than the alert lets pass
 ENVIRONMENT = {"EARSHOT_QUEUE": str(QUEUE)}
 
 

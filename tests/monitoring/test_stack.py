@@ -33,7 +33,7 @@ from tests.monitoring import dashboards
 from tests.monitoring.asking import Prometheus, filled_in
 from tests.monitoring.traffic import CLIENTS, Callers, Ledger, requests
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PATIENCE = 30.0  # seconds for what must happen at all
 SCRAPED_TWICE = 5.0  # seconds: `earshot up` has it read every 2 s

@@ -42,7 +42,7 @@ def clips(report: Report, target: str, scale: Scale) -> None:
     make = (bare_engine.speech, ("faster-whisper", str(data.DIGITS_MODEL)))
     caller = Caller(target, saturation.RECOGNIZE, saturation.words)
     requests = [saturation.recognize(one) for one in work]
-    runs = against(make, work, (caller, requests), scale.of((6, 5), (1, 1)))
+    runs = against(make, work, (caller, requests), scale.of((6, 4), (1, 1)))
     add(report, "10 s clips", "clips/s", runs, ">= 0.95")
 
 
@@ -53,7 +53,7 @@ def texts(report: Report, target: str, size: int, bar: str, scale: Scale) -> Non
     make = (bare_engine.text, ("embedding", data.LABELS))
     caller = Caller(target, saturation.CLASSIFY, saturation.best_labels)
     requests = [saturation.classify(one, data.LABELS) for one in work]
-    runs = against(make, work, (caller, requests), scale.of((512 // size, 5), (64 // size, 1)))
+    runs = against(make, work, (caller, requests), scale.of((384 // size, 5), (64 // size, 1)))
     name = "texts, one a request" if size == 1 else f"texts, {size} a request"
     add(report, name, "texts/s", {one: [each * size for each in found] for one, found in runs.items()}, bar)
 
@@ -69,11 +69,11 @@ def against(
     each, rounds = amount
     with bare_engine.running(*make, work, CORES) as engines:
         expected = engines.run(len(work))
-        caller.run(requests, expected, len(requests), 2 * CORES)
+        caller.run(requests, expected, len(requests), 4 * CORES)
         contenders = {
             _BARE: lambda: harness.per_second(lambda: bare(engines, each)),
             _SERVED: lambda: harness.per_second(
-                lambda: len(caller.run(requests, expected, each * CORES, 2 * CORES)) and each * CORES
+                lambda: len(caller.run(requests, expected, each * CORES, 4 * CORES)) and each * CORES
             ),
         }
         runs = harness.interleaved(contenders, rounds)

@@ -45,9 +45,10 @@ def measure(scale: Scale) -> Report:
     clips = data.clips(10, scale.of(4, 1))
     wire(report, clips, scale)
     model = ("faster-whisper", str(data.DIGITS_MODEL))
-    arguments = ("--stt", "1", "--classification", "1", "--workers", str(CORES))
+    workers = scale.of(CORES, 1)
+    arguments = ("--stt", "1", "--classification", "1", "--workers", str(workers))
     chosen = ("--stt-engine", model[0], "--stt-model", model[1])
-    with running(*arguments, *chosen) as (_, ours, _), peer.running(*model, CORES) as (_, theirs):
+    with running(*arguments, *chosen) as (_, ours, _), peer.running(*model, workers) as (_, theirs):
         caller = Caller(f"127.0.0.1:{ours}", saturation.RECOGNIZE, saturation.words)
         sent = Sent(caller, [saturation.recognize(one) for one in clips], theirs, clips)
         sent.expected += caller.run(sent.requests, None, len(clips), CORES)
@@ -89,7 +90,7 @@ class Sent:
 
 def wire(report: Report, clips: Sequence[Samples], scale: Scale) -> None:
     """Both answer at once."""
-    count, rounds = scale.of((500, 7), (20, 1))
+    count, rounds = scale.of((400, 6), (20, 1))
     with edge() as (ours, port), peer.running() as (theirs, peer_port):
         caller = Caller(f"127.0.0.1:{port}", saturation.RECOGNIZE, saturation.words)
         sent = Sent(caller, [saturation.recognize(one) for one in clips], peer_port, clips)

@@ -18,7 +18,7 @@ from earshot import errors
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
-from earshot.runtime.labels import CLIENT_HEADER, Clients
+from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.tracing import Tracing
@@ -27,6 +27,8 @@ _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
 REPLICA_TRAILER: Final = "earshot-replica"
 TRACE_TRAILER: Final = "earshot-trace-id"
+# Envoy tries what is RESOURCE_EXHAUSTED on another replica, which may have room; not where it sees this.
+_NO_RETRY: Final = (("x-envoy-ratelimited", "true"),)
 _LONGEST: Final = 128  # characters of what callers may have us repeat
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
@@ -150,7 +152,16 @@ class _Wrapped:
             raise exc
         error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
         self._answered(code_of(error), error.reason)
-        return to_grpc_status(error, self._call.trace_id, self._trailers())
+        trailers = (*self._trailers(), *self._over_quota(error))
+        return to_grpc_status(error, self._call.trace_id, trailers)
+
+    def _over_quota(self, error: errors.EarshotError) -> tuple[tuple[str, str], ...]:
+        """Counts that a quota has ended the call, and tells the proxy."""
+        if not isinstance(error, errors.QuotaExceededError):
+            return ()
+        quota = error.quota.name if error.quota else OTHER
+        self._metrics.quota_refused.labels(quota, self._call.client).inc()
+        return _NO_RETRY
 
     def _trailers(self) -> tuple[tuple[str, str], ...]:
         """Who answered what, for callers to quote."""

@@ -25,6 +25,16 @@ class Feature(StrEnum):
     PHRASE_HINTS = "phrase_hints"
 
 
+class Redaction(StrEnum):
+    """Kinds of personal data that can be taken out of a transcript."""
+
+    NUMBER = "number"
+    EMAIL = "email"
+    CARD = "card"
+    PHONE = "phone"
+    NAME = "name"  # where there is a model that finds them
+
+
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What an engine says of itself once it is loaded."""
@@ -46,6 +56,21 @@ class RecognitionOptions:
     word_offsets: bool = False
     word_confidence: bool = False
     phrase_hints: tuple[str, ...] = ()
+    redact: tuple[Redaction, ...] = ()
+    profanity_filter: bool = False
+    goes_on: bool = False  # the clip is a stretch of a stream: before and after it there may be more
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator wants done to every transcript, whatever the request says."""
+
+    redact: frozenset[Redaction] = frozenset()
+    profanity_filter: bool = False
+    names: bool = False  # there is a model that finds names, for requests too
+
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ import yaml
 from earshot.local import keys, tls
 from earshot.local.access import Access, Rate, Rates, Tokens
 from earshot.local.dataplane import DnsDiscovery, Parameters, Security, render
+from earshot.local.traces import Collector
 from earshot.local.trees import Address, description, to_yaml
 from monitoring.dashboards import dashboards
 from monitoring.rules import groups
@@ -58,6 +59,8 @@ CONDITIONS: Final = {
 }
 _KEY: Final = b"made anew for each release"
 _ORIGIN: Final = "{{ origin }}"
+_COLLECTOR: Final = Address("{{ .traces.host }}", "{{ .traces.port }}")
+_TRACED: Final = {"traces": ".traces", "tls": ".traces.tls"}  # when which part is there
 
 Files = dict[Path, bytes]
 
@@ -78,6 +81,7 @@ def envoy_files() -> Files:
         max_connections="{{ .maxConnections }}",
         security=security(),
         allowed_origins=(_ORIGIN,),
+        collector=Collector(_COLLECTOR, "{{ .traces.perMillion }}", tls=True, conditions=_TRACED),
     )
     text = with_lines(for_each_origin(to_yaml(render(parameters))))
     return secret_files() | {

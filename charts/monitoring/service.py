@@ -87,6 +87,13 @@ def _calls() -> list[Panel]:
             About("Duration, all calls", "How many calls took how long.", "s"),
             rate(f"{_SECONDS}_bucket", CALLS, "le"),
         ),
+        lines(
+            About("First byte", "From a call's arrival to the first byte of its answer.", "s"),
+            Query(
+                quantile(0.95, "earshot_first_response_seconds", REPLICAS, _BY_METHOD),
+                "{{component}} {{method}}",
+            ),
+        ),
         lines(About("Calls by client", "Who calls.", "reqps"), Query(clients, "{{component}} {{client}}")),
     ]
 

@@ -9,6 +9,7 @@ from monitoring.selectors import CALLS, REPLICAS, quantile, rate, total
 
 _STAGES = "earshot_stage_seconds"
 _FACTOR = "earshot_real_time_factor"
+LOADED = f'{REPLICAS},engine!=""'  # a replica that still loads has not said what it will serve
 _BURN = "EarshotErrorBudgetBurnsFast"
 
 
@@ -65,6 +66,15 @@ def _streams() -> list[Panel]:
             Query(rate("earshot_stream_final_seconds_count", REPLICAS, "pod"), "{{pod}}"),
         ),
         lines(
+            About(
+                "Acknowledgements",
+                "From a chunk's arrival to its acknowledgement: for so long callers must keep it.",
+                "s",
+                Limits(2, 10),
+            ),
+            *_late("earshot_stream_acknowledgement_seconds"),
+        ),
+        lines(
             About("Resumed", "Connections that went on with a stream that broke, or had to move.", "cps"),
             Query(rate("earshot_streams_resumed_total", REPLICAS, "pod"), "{{pod}}"),
         ),
@@ -89,7 +99,7 @@ def _pace() -> list[Panel]:
         numbers(
             About("Engines", "Replicas by engine and model.", "short"),
             Query(
-                f"count by (component, engine, model, version) (earshot_model_info{{{REPLICAS}}})",
+                f"count by (component, engine, model, version) (earshot_model_info{{{LOADED}}})",
                 "{{engine}} {{model}} {{version}}",
             ),
         ),

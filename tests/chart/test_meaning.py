@@ -251,6 +251,22 @@ def test_envoy_looks_up_the_services_of_its_release() -> None:
 
 
 @pytest.mark.parametrize("component", SERVICES)
+def test_envoy_s_spans_go_where_those_of_the_services_go(component: str) -> None:
+    settings = {"otlpEndpoint": "http://collector.observability:5317", "traceShare": 0.25}
+    found = documents({component: {"settings": settings}})
+    text = find(found, "ConfigMap", "earshot-envoy")["data"]["envoy.yaml"]
+    clusters = yaml.safe_load(text)["static_resources"]["clusters"]
+    (traces,) = [one for one in clusters if one["name"] == "traces"]
+    address = traces["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    assert address["socket_address"] == {"address": "collector.observability", "port_value": "5317"}
+    assert "transport_socket" not in traces
+    assert '"numerator": "250000"' in text
+    for name in (component, "envoy"):
+        egress = find(found, "NetworkPolicy", f"earshot-{name}")["spec"]["egress"]
+        assert {"ports": [{"port": 5317, "protocol": "TCP"}]} in egress
+
+
+@pytest.mark.parametrize("component", SERVICES)
 def test_all_pods_have_the_same_resume_keys(component: str) -> None:
     secret = find(documents(), "Secret", "earshot-resume-keys")
     assert len(base64.b64decode(secret["data"]["keys"])) >= 64

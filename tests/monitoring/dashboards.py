@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
 FOLDER = Path(__file__).resolve().parents[2] / "charts" / "earshot" / "dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
 
@@ -24,6 +27,12 @@ class Asked:
 def read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content
+
+
+def accepted(content: dict[str, Any]) -> bool:
+    """Whether Grafana's own model takes all of it: what it reads and writes again is the same."""
+    read_again = JSONEncoder(sort_keys=True).encode(Dashboard.from_json(content))
+    return bool(json.loads(read_again) == content)
 
 
 def panels(path: Path) -> list[dict[str, Any]]:

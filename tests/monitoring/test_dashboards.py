@@ -28,6 +28,7 @@ def test_there_are_three() -> None:
 @EVERY
 def test_grafana_s_own_model_reads_it(path: Path) -> None:
     read = Dashboard.from_json(dashboards.read(path))
+    assert dashboards.accepted(dashboards.read(path))
     assert read.uid == f"earshot-{path.stem}"
     assert read.panels is not None
     assert len(read.panels) > 8

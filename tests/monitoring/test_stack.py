@@ -20,20 +20,30 @@ import grpc
 import psutil
 import pytest
 
-from earshot.gen.v1.classification_pb2 import ClassifyRequest
+from earshot.gen.v1.classification_pb2 import (
+    ClassifyRequest,
+    ClassifySpeechRequest,
+    StreamingClassifySpeechRequest,
+)
 from earshot.local.ports import free_ports
 from earshot.runtime.catalog import FROM_LIBRARY, OURS
+from tests.collector import Collector, collecting
 from tests.envoy.test_whole import Whole, earshot, up
 from tests.monitoring import dashboards
 from tests.monitoring.asking import Prometheus, filled_in
 from tests.monitoring.traffic import CLIENTS, Callers, Ledger, requests
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 PATIENCE = 30.0  # seconds for what must happen at all
 SCRAPED_TWICE = 5.0  # seconds: `earshot up` has it read every 2 s
 ENVOY_CALLS = 'envoy_cluster_grpc_total{envoy_grpc_bridge_method="%s"}'
-METHODS = ("Recognize", "Classify", "ClassifySpeech")
+UNARY = ("Recognize", "Classify", "ClassifySpeech")
+METHODS = (*UNARY, "StreamingRecognize", "StreamingClassifySpeech")
+# What classification calls, to hear, for each of its own.
+HEARD_FOR = {"Recognize": "ClassifySpeech", "StreamingRecognize": "StreamingClassifySpeech"}
+SETTINGS = {"EARSHOT_CLIENTS": ",".join(CLIENTS), "EARSHOT_QUEUE": "1"}
+CALL, STREAM, CALLER = "1" * 32, "2" * 32, "3" * 16  # ids of traces and of a span
 # What may have no series in this stack, and why.
 EMPTY = {
     "kube_horizontalpodautoscaler_": "kube-state-metrics tells of autoscalers, and one machine has none",
@@ -50,6 +60,7 @@ class Watched:
 
     prometheus: Prometheus
     whole: Whole
+    collector: Collector
     ledger: Ledger = field(default_factory=Ledger)
 
 
@@ -73,11 +84,15 @@ def watched() -> Iterator[Watched]:
         pytest.fail("prometheus is not on the PATH: `shared/cluster/cluster tools` puts it there")
     (port,) = free_ports(1)
     options = ("--prometheus", "--prometheus-port", str(port), "--classification", "1")
-    with _environment(EARSHOT_CLIENTS=",".join(CLIENTS), EARSHOT_QUEUE="1"), up(*options) as whole:
+    with collecting() as collector, _environment(**SETTINGS, **_traced(collector)), up(*options) as whole:
         assert whole.process.poll() is None, whole.announced
-        found = Watched(Prometheus(f"http://127.0.0.1:{port}"), whole)
+        found = Watched(Prometheus(f"http://127.0.0.1:{port}"), whole, collector)
         asyncio.run(_traffic(found))
         yield found
+
+
+def _traced(collector: Collector) -> dict[str, str]:
+    return {"EARSHOT_OTLP_ENDPOINT": collector.url, "EARSHOT_TRACE_SHARE": "0"}
 
 
 async def _traffic(watched: Watched) -> None:
@@ -89,7 +104,15 @@ async def _traffic(watched: Watched) -> None:
         await asyncio.to_thread(_settle, watched)
         _kill_an_engine(watched.whole)
         await callers.round()
+        (clip,) = [one for one in requests() if isinstance(one, ClassifySpeechRequest)]
+        await callers.call(clip, "somebody", _parent(CALL), ("x-request-id", "as the caller has it"))
+        await callers.stream(StreamingClassifySpeechRequest, "somebody", _parent(STREAM))
         await asyncio.to_thread(_settle, watched)
+
+
+def _parent(trace: str) -> tuple[str, str]:
+    """A caller's span of that trace, which it wants recorded."""
+    return ("traceparent", f"00-{trace}-{CALLER}-01")
 
 
 def _kill_an_engine(whole: Whole) -> None:
@@ -114,7 +137,7 @@ def _settle(watched: Watched) -> None:
 
 def _through_envoy(ledger: Ledger, method: str) -> int:
     """The callers' calls, and those that classification makes to hear."""
-    return ledger.of(method) + (ledger.of("ClassifySpeech") if method == "Recognize" else 0)
+    return ledger.of(method) + ledger.of(HEARD_FOR.get(method, ""))
 
 
 def test_prometheus_reads_everybody(watched: Watched) -> None:
@@ -206,10 +229,10 @@ def test_callers_envoy_and_services_count_the_same(watched: Watched, method: str
     through = _through_envoy(ledger, method)
     assert prometheus.total(ENVOY_CALLS % method) == through
     ok = prometheus.total(f'envoy_cluster_grpc{{envoy_grpc_bridge_method="{method}",grpc_code="0"}}')
-    served = prometheus.total(f'earshot_requests_total{{method="{method}",code="OK"}}')
-    heard = ledger.calls["ClassifySpeech", "OK"] if method == "Recognize" else 0
-    assert ok == served == ledger.calls[method, "OK"] + heard
-    attempts = prometheus.total(f'earshot_requests_total{{method="{method}"}}')
+    direct = ledger.direct if method == "StreamingRecognize" else 0
+    served = prometheus.total(f'earshot_requests_total{{method="{method}",code="OK"}}') - direct
+    assert ok == served == ledger.calls[method, "OK"] + ledger.calls[HEARD_FOR.get(method, ""), "OK"]
+    attempts = prometheus.total(f'earshot_requests_total{{method="{method}"}}') - direct
     refused = prometheus.total(f'earshot_requests_total{{method="{method}",code="RESOURCE_EXHAUSTED"}}')
     assert attempts - refused == through - ledger.calls[method, "RESOURCE_EXHAUSTED"]
     if method == "Recognize":
@@ -218,14 +241,35 @@ def test_callers_envoy_and_services_count_the_same(watched: Watched, method: str
         assert attempts == through + retries
 
 
-def test_bytes_agree_within_framing(watched: Watched) -> None:
-    sent, received = watched.ledger.sent_bytes["Classify"], watched.ledger.received_bytes["Classify"]
-    prometheus = watched.prometheus
-    assert prometheus.total('earshot_received_bytes_total{method="Classify"}') == sent
-    assert prometheus.total('earshot_sent_bytes_total{method="Classify"}') == received
-    # HTTP/2 frames, and headers that the second call on a connection does not repeat: below 1 KiB a call.
-    wire = prometheus.total('envoy_earshot_edge_wire_bytes_received{route="ZeroShotClassifier.Classify"}')
-    assert sent < wire < sent + 1024 * watched.ledger.of("Classify")
+@pytest.mark.parametrize(
+    ("method", "client"),
+    [
+        ("Classify", ".+"),
+        ("ClassifySpeech", ".+"),
+        ("StreamingRecognize", CLIENTS[1]),  # the others went past Envoy, or are classification's
+        ("StreamingClassifySpeech", ".+"),
+    ],
+)
+def test_callers_and_services_count_the_same_bytes(watched: Watched, method: str, client: str) -> None:
+    chosen = f'{{method="{method}",client=~"{client}"}}'
+    prometheus, ledger = watched.prometheus, watched.ledger
+    assert prometheus.total(f"earshot_received_bytes_total{chosen}") == ledger.sent_bytes[method]
+    assert prometheus.total(f"earshot_sent_bytes_total{chosen}") == ledger.received_bytes[method]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_wire_s_bytes_are_the_messages_and_framing(watched: Watched, method: str) -> None:
+    """What classification sends to hear is what it was sent, the labels apart."""
+    ledger, inner = watched.ledger, HEARD_FOR.get(method, "")
+    service = "SpeechToText" if inner else "ZeroShotClassifier"
+    wire = f'envoy_earshot_edge_wire_bytes_received{{route="{service}.{method}"}}'
+    bytes_ = ledger.sent_bytes[method] + ledger.sent_bytes[inner]
+    # HTTP/2's headers, which the second call on a connection does not repeat: below 1 KiB a call; gRPC's and
+    # HTTP/2's frames: below 64 bytes a message, and 9 for each 16 KiB of it.
+    framing = 1024 * _through_envoy(ledger, method)
+    framing += 64 * (ledger.messages[method] + ledger.messages[inner]) + bytes_ // 1024
+    labels = 128 * ledger.of(inner)
+    assert bytes_ - labels < watched.prometheus.total(wire) < bytes_ + framing
 
 
 def test_clients_have_figures_of_their_own(watched: Watched) -> None:
@@ -235,7 +279,8 @@ def test_clients_have_figures_of_their_own(watched: Watched) -> None:
 
 
 def test_the_stages_are_the_whole(watched: Watched) -> None:
-    for method in METHODS:
+    """Of a stream they are not: it waits for its caller to speak."""
+    for method in UNARY:
         stages = watched.prometheus.total(f'earshot_stage_seconds_sum{{method="{method}"}}')
         whole = watched.prometheus.total(f'earshot_request_seconds_sum{{method="{method}"}}')
         calls = watched.prometheus.total(f'earshot_request_seconds_count{{method="{method}"}}')
@@ -254,6 +299,59 @@ def test_trouble_shows(watched: Watched) -> None:
     )
     assert saved["ogg_opus"] > 0.8
     assert saved["linear16"] == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("trace", "method", "heard"),
+    [
+        (CALL, "ZeroShotClassifier/ClassifySpeech", "SpeechToText/Recognize"),
+        (STREAM, "ZeroShotClassifier/StreamingClassifySpeech", "SpeechToText/StreamingRecognize"),
+    ],
+)
+def test_one_trace_leads_from_the_caller_to_the_engine(
+    watched: Watched, trace: str, method: str, heard: str
+) -> None:
+    """Envoy stands before each service, with a span for the call and one for each attempt."""
+    end = time.monotonic() + PATIENCE
+    while (path := _path(watched.collector, trace)) is None and time.monotonic() < end:
+        time.sleep(0.2)  # spans come in batches, each service's and Envoy's in its own time
+    assert path == [
+        ("earshot-stt", "inference"),
+        ("earshot-stt", heard),
+        ("earshot-envoy", "attempt"),
+        ("earshot-envoy", heard.replace("/", ".")),
+        ("earshot-classification", method),
+        ("earshot-envoy", "attempt"),
+        ("earshot-envoy", method.replace("/", ".")),
+    ]
+
+
+def _path(collector: Collector, trace: str) -> list[tuple[str, str]] | None:
+    """From an engine's work up to the caller's own span; None: some have not come yet."""
+    spans = {span.span_id.hex(): (of, span) for of, span in collector.all() if span.trace_id.hex() == trace}
+    at = next((one for one, (_, span) in spans.items() if span.name == "inference"), "")
+    path = []
+    while at != CALLER:
+        if at not in spans:
+            return None
+        service, span = spans[at]
+        path.append((service, span.name))
+        at = span.parent_span_id.hex()
+    return path
+
+
+def test_a_call_keeps_its_caller_s_id_where_it_is_traced(watched: Watched) -> None:
+    ids = {
+        attribute.value.string_value
+        for _, span in watched.collector.all()
+        for attribute in span.attributes
+        if span.trace_id.hex() == CALL and attribute.key in {"earshot.request_id", "guid:x-request-id"}
+    }
+    assert ids == {"as the caller has it"}
+
+
+def test_what_nobody_wants_traced_is_not(watched: Watched) -> None:
+    assert {span.trace_id.hex() for _, span in watched.collector.all()} == {CALL, STREAM}
 
 
 def test_the_stack_says_where_its_prometheus_is(watched: Watched) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import io
 import wave
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ SAMPLES = Path(samples.__file__).parent
 TEXTS = ("a goal in the last minute", "boil the eggs for six minutes")
 CONFIG = classification_pb2.ClassificationConfig(candidate_labels=["sport", "cooking", "history of printing"])
 RATE = 16_000
+CHUNK = 3200  # bytes: 100 ms
 # More callers at once than the replicas and their queues hold, so that some are turned away.
 CROWD = 12
 
@@ -33,6 +34,8 @@ class Ledger:
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)  # by method and status
     sent_bytes: Counter[str] = field(default_factory=Counter)  # of messages, by method
     received_bytes: Counter[str] = field(default_factory=Counter)  # of responses, by method
+    messages: Counter[str] = field(default_factory=Counter)  # of both, by method
+    direct: int = 0  # streams that went past Envoy
 
     def of(self, method: str) -> int:
         return sum(count for (one, _), count in self.calls.items() if one == method)
@@ -53,33 +56,65 @@ class Callers:
             classification_pb2.ClassifySpeechRequest: ("ClassifySpeech", texts.ClassifySpeech),
             classification_pb2.ZeroShotClassifierListModelsRequest: ("ListModels", texts.ListModels),
         }
+        self._streams: dict[type, tuple[str, Callable[..., Any]]] = {
+            speech_pb2.StreamingRecognizeRequest: ("StreamingRecognize", speech.StreamingRecognize),
+            classification_pb2.StreamingClassifySpeechRequest: (
+                "StreamingClassifySpeech",
+                texts.StreamingClassifySpeech,
+            ),
+        }
 
-    async def call(self, request: Any, client: str) -> None:
+    async def call(self, request: Any, client: str, *metadata: tuple[str, str]) -> None:
         """One call, entered in the ledger whatever comes of it."""
         name, method = self._methods[type(request)]
         self._ledger.sent_bytes[name] += request.ByteSize()
         try:
-            response = await method(request, timeout=60, metadata=(("x-earshot-client", client),))
+            said = (("x-earshot-client", client), *metadata)
+            response = await method(request, timeout=60, metadata=said)
         except grpc.aio.AioRpcError as exc:
             self._ledger.calls[name, exc.code().name] += 1
             return
         self._ledger.calls[name, "OK"] += 1
         self._ledger.received_bytes[name] += response.ByteSize()
 
+    async def stream(self, kind: type, client: str, *metadata: tuple[str, str]) -> None:
+        """A whole stream, entered in the ledger whatever comes of it."""
+        name, method = self._streams[kind]
+        said = (("x-earshot-client", client), *metadata)
+        responses = method(self._sent(name, kind), timeout=60, metadata=said)
+        try:
+            async for response in responses:
+                self._ledger.received_bytes[name] += response.ByteSize()
+                self._ledger.messages[name] += 1
+        except grpc.aio.AioRpcError as exc:
+            self._ledger.calls[name, exc.code().name] += 1
+            return
+        self._ledger.calls[name, "OK"] += 1
+
+    async def _sent(self, name: str, kind: type) -> AsyncIterator[Any]:
+        for message in chunks(kind):
+            self._ledger.sent_bytes[name] += message.ByteSize()
+            self._ledger.messages[name] += 1
+            yield message
+
     async def round(self) -> None:
         """Each kind of call, one after the other, then many at once."""
         for client in (*CLIENTS, "somebody"):
             for request in requests():
                 await self.call(request, client)
-        await asyncio.gather(*map(self.stream, self._replicas))
+        # By their clients' names the figures of these two, and of those past Envoy, can be told apart.
+        await self.stream(speech_pb2.StreamingRecognizeRequest, CLIENTS[1])
+        await self.stream(classification_pb2.StreamingClassifySpeechRequest, "somebody")
+        await asyncio.gather(*map(self.speak, self._replicas))
         clip = next(requests())
         crowd: list[Coroutine[Any, Any, None]] = [self.call(clip, CLIENTS[1]) for _ in range(CROWD)]
         await asyncio.gather(*crowd)
 
-    async def stream(self, replica: str) -> None:
+    async def speak(self, replica: str) -> None:
         """Speech as it is spoken, from one who wants to read along. At each replica, so that each has its
-        series from the first round on, which the second one makes grow; it is in no ledger.
+        series from the first round on, which the second one makes grow; past Envoy.
         """
+        self._ledger.direct += 1
         caller = {"x-earshot-client": CLIENTS[0]}
         recording = next(SAMPLES.glob("*.wav"))
         async with (
@@ -108,6 +143,20 @@ def requests() -> Iterator[Any]:
     yield classification_pb2.ClassifyRequest(config=CONFIG)  # without a text
     yield classification_pb2.ClassifySpeechRequest(content=wav(samples_only), classification_config=CONFIG)
     yield classification_pb2.ZeroShotClassifierListModelsRequest()
+
+
+def chunks(kind: type) -> Iterator[Any]:
+    """A second of speech as a stream."""
+    explicit = audio_pb2.ExplicitDecodingConfig
+    raw = explicit(encoding=explicit.AUDIO_ENCODING_LINEAR16, sample_rate_hertz=RATE)
+    heard = audio_pb2.RecognitionConfig(explicit_decoding_config=raw)
+    if kind is speech_pb2.StreamingRecognizeRequest:
+        yield kind(streaming_config={"config": heard})
+    else:
+        yield kind(streaming_config={"recognition_config": heard, "classification_config": CONFIG})
+    samples_only = pcm()
+    for number, start in enumerate(range(0, len(samples_only), CHUNK), 1):
+        yield kind(audio={"content": samples_only[start : start + CHUNK], "sequence_number": number})
 
 
 def pcm() -> bytes:

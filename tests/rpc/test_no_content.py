@@ -138,7 +138,7 @@ def logged(
         logs.configure("debug", "test", "test")
         yield capfd
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    logs._bound.clear()
 
 
 async def _outcome(path: Path, service: Running) -> tuple[str, str]:
@@ -162,7 +162,7 @@ async def _metrics(service: Running) -> str:
 
 def _check(captured: pytest.CaptureFixture[str], *texts: str) -> None:
     out, err = captured.readouterr()
-    assert '"event": "ready"' in out  # the log is where we look
+    assert '"event":"ready"' in out  # the log is where we look
     for text in (out, err, *texts):
         assert CANARY not in text.lower()
 

@@ -7,15 +7,12 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry import trace
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.sdk.trace import TracerProvider
 from structlog.testing import capture_logs
 
@@ -24,6 +21,7 @@ from earshot.client import AsyncClient
 from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.runtime.settings import ServiceSettings
 from earshot.runtime.tracing import tracing
+from tests.collector import Collector, collecting
 from tests.rpc import clips
 from tests.rpc.conftest import Start
 
@@ -35,47 +33,10 @@ SPEECH = classification_pb2.ClassifySpeechRequest(
 )
 
 
-@dataclass
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps what it gets."""
-
-    port: int = 0
-    exports: list[Any] = field(default_factory=list)
-
-    def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 - the method's name in the proto
-        self.exports.append(request)
-        return trace_service_pb2.ExportTraceServiceResponse()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def spans(self) -> dict[tuple[str, str], Any]:
-        """Each span, by its service's name and its own; a repeated one once."""
-        return {
-            (_service(resource), span.name): span
-            for export in self.exports
-            for resource in export.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        }
-
-
-def _service(resource: Any) -> str:
-    (name,) = [one.value.string_value for one in resource.resource.attributes if one.key == "service.name"]
-    return str(name)
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    made = Collector()
-    server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(made, server)
-    made.port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield made
-    server.stop(0).wait()
+    with collecting() as made:
+        yield made
 
 
 async def test_one_trace_shows_both_services_and_their_stages(

@@ -9,6 +9,7 @@
   "allowedOrigins" .root.Values.envoy.allowedOrigins
   "maxConnections" (int64 .root.Values.envoy.maxConnections)
   "envoys" (include "earshot.host" (dict "root" .root "service" (include "earshot.component" (dict "root" .root "component" "envoy"))))
+  "traces" (include "earshot.traces" .root | fromYaml)
   "Template" .root.Template
 ) -}}
 {{- tpl (.root.Files.Get "files/envoy.yaml") $places -}}

@@ -253,6 +253,11 @@ spec:
       ports:
         - {port: {{ ternary "inner" "edge" .root.Values.tls.internal.enabled | quote }}, protocol: "TCP"}
     {{- end }}
+    {{- with (index .root.Values .component).settings.otlpEndpoint }}
+    # Spans, to their collector.
+    - ports:
+        - {port: {{ include "earshot.traces.port" . }}, protocol: "TCP"}
+    {{- end }}
     {{- if .root.Values.quotas.redis.secret }}
     - ports:
         - {port: {{ .root.Values.quotas.redis.port }}, protocol: "TCP"}

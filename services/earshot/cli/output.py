@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FormatT = TypeVar("FormatT", bound=StrEnum)
 Columns: TypeAlias = tuple[str, ...]
+_NUMBERS = frozenset("0123456789-")  # what a number, or the lack of one, begins with
+_NUMBER_WIDTH = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +122,20 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console().print(table(columns, rows))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table to be drawn."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> Table:
+    """A table to be drawn; with ``numbers``, columns that have any are set to the right, and stay as wide."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
+    kept = [tuple(row) for row in rows]
+    for at, column in enumerate(columns):
+        if numbers and all(row[at][:1] in _NUMBERS for row in kept):
+            drawn.add_column(column, justify="right", min_width=_NUMBER_WIDTH)
+        else:
+            drawn.add_column(column, overflow="fold")
+    for row in kept:
         drawn.add_row(*(Text(cell) for cell in row))  # a text's brackets are no markup
     return drawn
 

@@ -100,12 +100,14 @@ def _drawn(frame: Frame) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    tables = [output.table(columns, rows) for columns, rows in _tables(frame)]
-    return Group(*tables, Text(f"over {frame.seconds:.1f} s; Ctrl-C ends"))
+    calls = sum(each.rate for each in frame.methods)
+    words = f"{len(frame.replicas)} replicas, {calls:.1f} calls/s"
+    tables = [output.table(columns, rows, numbers=True) for columns, rows in _tables(frame)]
+    return Group(Text(words, style="bold"), *tables, Text(f"over {frame.seconds:.1f} s; Ctrl-C ends"))
 
 
 def _method(each: MethodFrame) -> tuple[str, ...]:
-    times = (_milliseconds(each.p50), _milliseconds(each.p95))
+    times = (_time(each.p50), _time(each.p95))
     return each.service, each.method, f"{each.rate:.1f}", f"{each.errors:.1%}", *times
 
 
@@ -123,8 +125,10 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _milliseconds(value: float | None) -> str:
-    return "-" if value is None else f"{value * 1000:.0f} ms"
+def _time(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1000:.{0 if value >= 0.01 else 1}f} ms"
 
 
 def _bytes(value: float) -> str:

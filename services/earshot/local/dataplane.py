@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from earshot.local import guards, tls
 from earshot.local.access import Access
+from earshot.local.traces import Collector, trace
 from earshot.local.trees import (
     Address,
     Tree,
@@ -83,6 +84,7 @@ class Parameters:
     security: Security = field(default_factory=Security)
     max_heap_bytes: Value = 2 << 30  # at 95 % of it no request is taken on
     max_connections: Value = 4096  # of callers, together
+    collector: Collector | None = None  # None: no traces
     allowed_origins: tuple[str, ...] = ()  # web pages that may call, as "https://example.org"
 
 
@@ -97,6 +99,8 @@ def render(parameters: Parameters) -> Tree:
             *_envoys(parameters),
         ],
     }
+    if parameters.collector:
+        trace(config["static_resources"], parameters.collector)
     if "several" in security.conditions:
         config |= when_fields(
             security.conditions["several"], {"cluster_manager": {"local_cluster_name": ENVOYS}}

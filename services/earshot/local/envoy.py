@@ -20,6 +20,7 @@ from earshot.local.trees import Address, description, to_yaml
 
 if TYPE_CHECKING:
     from earshot.local.state import StateFolder
+    from earshot.local.traces import Collector
 
 START_SECONDS: Final = 15.0
 DRAIN_SECONDS: Final = 10  # how long calls in flight may go on once we stop
@@ -45,10 +46,18 @@ def binary() -> str:
 class Envoy:
     """Envoy in front of the replicas that stand in the state folder's endpoint files."""
 
-    def __init__(self, state: StateFolder, port: int, security: Security | None = None) -> None:
+    def __init__(
+        self,
+        state: StateFolder,
+        port: int,
+        security: Security | None = None,
+        collector: Collector | None = None,
+    ) -> None:
+        """``port`` is for callers; ``collector``: where spans go."""
         self._binary = binary()
         self._state = state
         self._security = security or Security()
+        self._collector = collector
         self.port = port
         self.metrics_port, self.admin_port = free_ports(2)
         self.restarts = 0
@@ -116,6 +125,7 @@ class Envoy:
             metrics=Address(LOOPBACK, self.metrics_port),
             admin=Address(LOOPBACK, self.admin_port),
             descriptors=str(description() / "earshot.binpb"),
+            collector=self._collector,
             security=self._security,
         )
 

@@ -114,7 +114,7 @@ def _replica(
         share=calls / even if even else None,
         in_flight=int(now.total("earshot_requests_in_flight")),
         queue=int(now.total("earshot_queue_depth")),
-        busy=busy / workers / seconds if workers else 0.0,
+        busy=min(1.0, busy / workers / seconds) if workers else 0.0,  # the looks take a moment, too
         restarts=int(now.total("earshot_worker_restarts_total")),
         real_time_factor=since.total(f"{_FACTOR}_sum") / clips if clips else None,
     )

@@ -20,6 +20,7 @@ from earshot.local.prometheus import Prometheus, Target, target
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
 from earshot.local.security import Protection, prepare
 from earshot.local.tasks import cancel, together, until
+from earshot.local.traces import collector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +158,7 @@ class Stack:
                 f"port {self._options.port} is in use: stop what listens there, or give another by --port"
             )
         security = prepare(self.state, self._options.protection)
-        self.envoy = Envoy(self.state, self._options.port, security)
+        self.envoy = Envoy(self.state, self._options.port, security, collector(os.environ))
         self._make_groups()
         self._cleanup.push_async_callback(self._stop)
         starts = [group.scale(count) for group, count in self._wanted()]

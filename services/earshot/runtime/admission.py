@@ -14,6 +14,7 @@ from earshot.runtime.metrics import Metrics
 from earshot.runtime.room import Room
 from earshot.runtime.settings import ServiceSettings
 
+_REASONS = _QUEUE_FULL, _MEMORY_FULL, _CLIENT_FULL = ("queue_full", "memory_full", "client_full")
 _SMOOTHING = 0.2  # share of the newest service time in the running mean
 _RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds
 
@@ -44,6 +45,8 @@ class Admission:
 
     def __init__(self, limits: AdmissionLimits, metrics: Metrics) -> None:
         self._at_work, self._metrics = limits.at_work, metrics
+        for reason in _REASONS:
+            metrics.rejected.labels(reason)  # at zero from the start: a rate needs a first value
         self._places = Room(limits.at_work + limits.waiting, least=limits.at_work)
         self._bytes = Room(limits.max_bytes, least=0)
         self._mean_seconds = 0.0  # that a request occupies a worker
@@ -70,13 +73,11 @@ class Admission:
     def _check(self, line: Line, size: int, share: float) -> None:
         places, memory = self._places, self._bytes
         if not places.has(share):
-            self._refuse("queue_full", f"the replica is full: {places.held:.10g} requests are inside")
+            self._refuse(_QUEUE_FULL, f"the replica is full: {places.held:.10g} requests are inside")
         if not memory.has(size):
-            self._refuse(
-                "memory_full", f"the replica is full: {memory.held:.0f} bytes of requests are inside"
-            )
+            self._refuse(_MEMORY_FULL, f"the replica is full: {memory.held:.0f} bytes of requests are inside")
         if not (places.has_for(line, share) and memory.has_for(line, size)):
-            self._refuse("client_full", "this client has its share of the room; what is left is for others")
+            self._refuse(_CLIENT_FULL, "this client has its share of the room; what is left is for others")
 
     def _refuse(self, reason: str, message: str) -> None:
         self._metrics.rejected.labels(reason).inc()

@@ -67,6 +67,13 @@ REQUESTS: Final = _counter("earshot_requests", "calls", "Calls answered.", "meth
 REQUEST_SECONDS: Final = _histogram(
     "earshot_request_seconds", SECONDS, "seconds", "From a call's arrival to its end.", "method", "client"
 )
+FIRST_RESPONSE_SECONDS: Final = _histogram(
+    "earshot_first_response_seconds",
+    SECONDS,
+    "seconds",
+    "From a call's arrival to the first byte of its answer, where it got one.",
+    "method",
+)
 IN_FLIGHT: Final = _gauge("earshot_requests_in_flight", "calls", "Calls being answered.", "method")
 STAGE_SECONDS: Final = _histogram(
     "earshot_stage_seconds", SECONDS, "seconds", "Time of a call in each of its stages.", "method", "stage"
@@ -133,6 +140,12 @@ FIRST_INTERIM_SECONDS: Final = _histogram(
     SECONDS,
     "seconds",
     "From the start of a stretch of speech to its first interim result.",
+)
+ACKNOWLEDGEMENT_SECONDS: Final = _histogram(
+    "earshot_stream_acknowledgement_seconds",
+    SECONDS,
+    "seconds",
+    "From a chunk's arrival to its acknowledgement; of all that one tells of, the oldest.",
 )
 CHARACTERS: Final = _counter("earshot_characters", "characters", "Length of the texts scored.", "client")
 

@@ -123,6 +123,7 @@ class _Wrapped:
                 status = self._fail(context, exc)
             else:
                 self._answered(grpc.StatusCode.OK)
+                self._call.responded = self._call.answered
                 return response
             # gRPC keeps what an abort raises, and with it this frame, until the garbage collector looks:
             # outside of the except clause, so that the error goes now, and without the request.
@@ -138,6 +139,7 @@ class _Wrapped:
             try:
                 async with contextlib.aclosing(behaviour(requests, context)) as responses:
                     async for response in responses:
+                        self._call.responded = self._call.responded or time.monotonic()
                         await _write(context, response, patience)
             except BaseException as exc:
                 status = self._fail(context, exc)
@@ -153,7 +155,7 @@ class _Wrapped:
         calls.begin(call)
         REQUEST_ID.set(call.request_id)
         context.set_trailing_metadata(self._trailers())
-        self._metrics.in_flight.labels(call.method).inc()
+        self._metrics.begin(call.method)
         # When the transport has the answer, or has given up; the stubs want a class of their own.
         context.add_done_callback(cast("Any", self._end))
         call.spend(Stage.RECEIVE, time.monotonic() - call.began)
@@ -189,7 +191,6 @@ class _Wrapped:
     def _end(self, _: object) -> None:
         now, call = time.monotonic(), self._call
         call.spend(Stage.SEND, now - (call.answered or now))
-        self._metrics.in_flight.labels(call.method).dec()
         self._metrics.count(call, now - call.began)
         log_call(call, now - call.began)
         if call.trace:

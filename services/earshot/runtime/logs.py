@@ -6,29 +6,34 @@ import contextvars
 import logging
 import sys
 import traceback
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import structlog
 
 from earshot.runtime.calls import Call
 
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
+
 REQUEST_ID: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("request_id", default="")
+
+
+_bound: Final[list[structlog.typing.FilteringBoundLogger]] = []  # one; none before it is set up
 
 
 def configure(level: str, service: str, replica: str) -> None:
     """Sets up logging for this process; call once, before anything logs."""
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_encoded),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
     )
-    structlog.contextvars.bind_contextvars(service=service, replica=replica)
+    # Bound once: to put a logger together costs as much as the line that it writes.
+    _bound[:] = [structlog.get_logger().bind(service=service, replica=replica)]
     logging.basicConfig(handlers=[_Strangers()], level=logging.WARNING, force=True)
 
 
@@ -54,8 +59,12 @@ class _Strangers(logging.Handler):
 
 def logger() -> structlog.typing.FilteringBoundLogger:
     """The process's logger."""
-    bound: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    bound: structlog.typing.FilteringBoundLogger = _bound[0] if _bound else structlog.get_logger()
     return bound
+
+
+def _encoded(line: dict[str, Any], **_: object) -> bytes:
+    return _ENCODER.encode(line)
 
 
 def log_call(call: Call, seconds: float) -> None:

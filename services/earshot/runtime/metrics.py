@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Final
 from wsgiref.simple_server import WSGIServer
 
@@ -38,6 +39,7 @@ class Metrics:
             collector(registry=registry)
         self.requests = _counter(registry, catalog.REQUESTS)
         self.request_seconds = _histogram(registry, catalog.REQUEST_SECONDS)
+        self.first_response_seconds = _histogram(registry, catalog.FIRST_RESPONSE_SECONDS)
         self.in_flight = _gauge(registry, catalog.IN_FLIGHT)
         self.stage_seconds = _histogram(registry, catalog.STAGE_SECONDS)
         self.received_bytes = _counter(registry, catalog.RECEIVED_BYTES)
@@ -62,6 +64,7 @@ class Metrics:
         self.streams_resumed = _counter(registry, catalog.STREAMS_RESUMED)
         self.final_seconds = _histogram(registry, catalog.FINAL_SECONDS)
         self.first_interim_seconds = _histogram(registry, catalog.FIRST_INTERIM_SECONDS)
+        self.acknowledgement_seconds = _histogram(registry, catalog.ACKNOWLEDGEMENT_SECONDS)
         self.characters = _counter(registry, catalog.CHARACTERS)
         self.billed = _counter(registry, catalog.BILLED)
         self.cost = _counter(registry, catalog.COST)
@@ -69,22 +72,47 @@ class Metrics:
         self.quota_unchecked = _counter(registry, catalog.QUOTA_UNCHECKED)
         self.quota_store_up = _gauge(registry, catalog.QUOTA_STORE_UP)
         _info(registry, catalog.BUILD).info({"version": __version__})
+        self._of_calls = _OfCalls(self)
+
+    def begin(self, method: str) -> None:
+        """A call has arrived."""
+        self._of_calls.in_flight(method).inc()
 
     def count(self, call: Call, seconds: float) -> None:
         """A call has ended, ``seconds`` after its arrival."""
-        self.requests.labels(call.method, call.code.name, call.client).inc()
+        of = self._of_calls
+        of.in_flight(call.method).dec()
+        of.requests(call.method, call.code.name, call.client).inc()
         exemplar = {"trace_id": call.trace_id} if call.trace and call.trace.sampled else None
-        self.request_seconds.labels(call.method, call.client).observe(seconds, exemplar)
+        of.seconds(call.method, call.client).observe(seconds, exemplar)
+        if call.responded is not None:
+            of.first_response(call.method).observe(call.responded - call.began)
         bytes_of = (call.method, call.codec, call.client)
-        self.received_bytes.labels(*bytes_of).inc(call.received_bytes)
-        self.sent_bytes.labels(*bytes_of).inc(call.sent_bytes)
+        of.received(*bytes_of).inc(call.received_bytes)
+        of.sent(*bytes_of).inc(call.sent_bytes)
         for stage, spent in call.stages.items():
-            self.stage_seconds.labels(call.method, stage.value).observe(spent)
+            of.stage(call.method, stage).observe(spent)
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Serves /metrics from a thread. Gives the port, and what stops it."""
         server, thread = start_http_server(port, host, self.registry)
         return server.server_port, lambda: _stop(server, thread)
+
+
+class _OfCalls:
+    """The series that every call counts in, each looked up once: ``labels`` takes as long as all the rest.
+
+    There are few, as all labels have few values.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.in_flight = cache(metrics.in_flight.labels)
+        self.requests = cache(metrics.requests.labels)
+        self.seconds = cache(metrics.request_seconds.labels)
+        self.first_response = cache(metrics.first_response_seconds.labels)
+        self.received = cache(metrics.received_bytes.labels)
+        self.sent = cache(metrics.sent_bytes.labels)
+        self.stage = cache(metrics.stage_seconds.labels)
 
 
 class _Registry(CollectorRegistry):

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from google.protobuf import descriptor_pb2
 
+from earshot import errors
 from earshot.local import endpoints
 from earshot.local.dataplane import (
     SERVICES,
@@ -20,6 +21,7 @@ from earshot.local.dataplane import (
     render,
 )
 from earshot.local.envoy import binary
+from earshot.local.traces import Collector, collector
 from earshot.local.trees import Address, description, to_yaml
 
 DNS = DnsDiscovery(
@@ -60,6 +62,53 @@ def test_envoy_itself_accepts_it_without_a_warning(discovery: str, tmp_path: Pat
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"configuration '{config}' OK\n")
     assert "warning" not in done.stderr
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_envoy_accepts_a_collector(tls: bool, tmp_path: Path) -> None:
+    for cluster in SERVICES:
+        endpoints.publish(tmp_path, cluster, [50051])
+    collector = Collector(Address("collector.example", 4317), 10_000, tls)
+    config = tmp_path / "envoy.yaml"
+    config.write_text(to_yaml(render(parameters(str(tmp_path), collector=collector))))
+    command = [binary(), "--mode", "validate", "--log-level", "warning", "--config-path", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"configuration '{config}' OK\n")
+    assert "warning" not in done.stderr
+
+
+def test_without_a_collector_nothing_is_traced() -> None:
+    assert "opentelemetry" not in to_yaml(render(parameters()))
+    assert "traces" not in clusters(render(parameters()))
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "share", "expected"),
+    [
+        ("http://collector:4317", "0.05", Collector(Address("collector", 4317), 50_000)),
+        ("http://127.0.0.1", "1", Collector(Address("127.0.0.1", 4317), 1_000_000)),
+        ("https://traces.example:443", "0", Collector(Address("traces.example", 443), 0, tls=True)),
+    ],
+)
+def test_the_collector_is_that_of_the_services(endpoint: str, share: str, expected: Collector) -> None:
+    assert collector({"EARSHOT_OTLP_ENDPOINT": endpoint, "EARSHOT_TRACE_SHARE": share}) == expected
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "share", "named"),
+    [
+        ("collector:4317", "1", "EARSHOT_OTLP_ENDPOINT"),
+        ("http://collector:none", "1", "EARSHOT_OTLP_ENDPOINT"),
+        ("http://collector", "few", "EARSHOT_TRACE_SHARE"),
+    ],
+)
+def test_a_collector_that_is_none_is_named(endpoint: str, share: str, named: str) -> None:
+    with pytest.raises(errors.InvalidArgumentError, match=named):
+        collector({"EARSHOT_OTLP_ENDPOINT": endpoint, "EARSHOT_TRACE_SHARE": share})
+
+
+def test_no_collector_no_traces() -> None:
+    assert collector({}) is None
 
 
 def test_every_method_has_a_route_and_no_other() -> None:

@@ -23,7 +23,19 @@ class Figures:
         self._call = calls.current()
         self._received = received
         self._speaking_since: float | None = None  # by time.monotonic; None: nobody speaks
+        self._unacknowledged_since: float | None = None  # by time.monotonic; None: all has been
         self._shown = False  # words of the stretch that goes on have been
+
+    def chunk(self) -> None:
+        """A chunk has come."""
+        if self._unacknowledged_since is None:
+            self._unacknowledged_since = time.monotonic()
+
+    def acknowledged(self) -> None:
+        """All chunks that have come are about to be acknowledged."""
+        if self._unacknowledged_since is not None:
+            self._metrics.acknowledgement_seconds.observe(time.monotonic() - self._unacknowledged_since)
+            self._unacknowledged_since = None
 
     def encoded(self, size: int) -> None:
         """So many bytes of audio have been heard."""

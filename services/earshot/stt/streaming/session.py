@@ -163,6 +163,7 @@ class Session:
             if message is None:
                 return
             chunk = requests.chunk(message)
+            self._figures.chunk()
             yield self._ledger.take(chunk.sequence_number, chunk.content)
 
     def _idle(self) -> errors.EarshotError:
@@ -291,6 +292,7 @@ class Session:
     async def _say(self, reply: Reply) -> None:
         if reply.acknowledgement:
             self._acknowledged = time.monotonic()
+            self._figures.acknowledged()
         await self._out.say(reply)
 
 

@@ -29,6 +29,7 @@ ENGINE_LIBRARIES = {
     "av",
     "ctranslate2",
     "faster_whisper",
+    "onnx",
     "onnxruntime",
     "pocketsphinx",
     "tokenizers",

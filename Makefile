@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test test-cluster drills lint protos clean
+.PHONY: install demo test test-cluster drills bench lint protos clean
 
 install: $(VENV)/.installed
 
@@ -14,23 +14,31 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	# What the embedded model is served as: made here, and not when it is first asked.
+	$(BIN)/python -W ignore -m earshot.classification.engines.export
 	@touch $@
 
 demo: install
 	$(BIN)/earshot demo
 
 # Everything that needs neither root nor a cluster, over the real wire, with the real Envoy.
+# PYTEST=... adds options, as PYTEST='-k drain'.
 test: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest tests --ignore tests/cluster
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest $(PYTEST) tests --ignore tests/cluster
 
 # Against the cluster that KUBECONFIG names, with this image on its nodes.
 CLUSTER_IMAGE ?= localhost/earshot:dev
 test-cluster: install
-	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest -s tests/cluster
+	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest $(PYTEST) -s tests/cluster
 
 # Faults under load, each answer counted: half an hour; DRILLS=--short for the form that takes minutes.
 drills: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.drills $(DRILLS)
+
+# Speed beside what else one could use: half an hour; BENCH="NAME..." for some, --short for seconds each.
+bench: install
+	$(BIN)/python -m benchmarks $(BENCH)
+	$(BIN)/python -m benchmarks --page
 
 lint: install
 	$(BIN)/ruff check .

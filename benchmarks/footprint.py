@@ -1,4 +1,4 @@
-"""Memory and start-up of the default stack on one machine: ``python benchmarks/footprint.py``.
+"""Memory and start-up of the default stack on one machine: ``python -m benchmarks.footprint``.
 
 Starts ``earshot up`` (2 speech-to-text and 2 classification replicas, Envoy), puts some calls through it,
 and prints the time until it is ready and each process's memory. Resident memory counts shared pages in every
@@ -16,8 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import psutil
-from stack import running
 
+from benchmarks.stack import running
 from earshot.client import Client
 
 MEBIBYTE = 2**20

@@ -1,8 +1,8 @@
 """Live streams: how late words come, how many streams fit, and how memory stands after hours.
 
-    python benchmarks/streams.py delay     # end of speech to final, first word to interim, at half load
-    python benchmarks/streams.py many      # 200 streams that are silent nine tenths of the time
-    python benchmarks/streams.py long      # two hours in one stream, as fast as it goes
+    python -m benchmarks.streams delay     # end of speech to final, first word to interim, at half load
+    python -m benchmarks.streams many      # 200 streams that are silent nine tenths of the time
+    python -m benchmarks.streams long      # two hours in one stream, as fast as it goes
 
 Through the real Envoy, with the digits checkpoint on faster-whisper and its long recordings, whose words have
 known offsets. A delay is beyond what the silence that ends a stretch and the engine itself take.
@@ -23,8 +23,8 @@ from pathlib import Path
 
 import grpc
 import psutil
-from stack import running
 
+from benchmarks.stack import running
 from earshot.audio.decoding import decode_all
 from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits

@@ -1,8 +1,8 @@
 """Word error rate of an engine over real recordings, beside the bare decoder's in the same run.
 
-    python benchmarks/word_error_rate.py                                    # the embedded default
-    python benchmarks/word_error_rate.py --engine whisper --model FILE.pt --sets digits
-    python benchmarks/word_error_rate.py --target localhost:8080            # over the wire
+    python -m benchmarks.word_error_rate                                    # the embedded default
+    python -m benchmarks.word_error_rate --engine whisper --model FILE.pt --sets digits
+    python -m benchmarks.word_error_rate --target localhost:8080            # over the wire
 
 Both sides are compared in lower case and without punctuation, as the recordings' README asks. The ten
 speechocean762 clips, whose references nobody could check by ear, are counted apart as well.

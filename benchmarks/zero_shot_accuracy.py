@@ -1,4 +1,4 @@
-"""Zero-shot accuracy and calibration on public texts: ``python benchmarks/zero_shot_accuracy.py``.
+"""Zero-shot accuracy and calibration on public texts: ``python -m benchmarks.zero_shot_accuracy``.
 
 Scores the texts of EARSHOT_SHARED/data/text (default: ../shared) with an engine in this process, or with
 whatever serves at ``--target``, and in the same run with plain cosine of MiniLM's vectors: label against

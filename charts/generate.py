@@ -21,7 +21,8 @@ from typing import Any, Final
 
 import yaml
 
-from earshot.local.dataplane import Address, DnsDiscovery, Parameters, description, render, to_yaml
+from earshot.local.dataplane import DnsDiscovery, Parameters, render
+from earshot.local.trees import Address, description, to_yaml
 from monitoring.dashboards import dashboards
 from monitoring.rules import groups
 
@@ -46,6 +47,7 @@ def envoy_files() -> Files:
         discovery=DnsDiscovery(
             speech_to_text=Address("{{ .stt }}", _GRPC_PORT),
             zero_shot_classifier=Address("{{ .classification }}", _GRPC_PORT),
+            envoys=Address("{{ .envoys }}", 8080),
         ),
         edge=Address("0.0.0.0", 8080),  # noqa: S104 - in a pod, for the Service
         metrics=Address("0.0.0.0", 9902),  # noqa: S104 - in a pod, for probes and scrapers

@@ -43,10 +43,10 @@ All have few values, whatever callers send.
 | `codec` | {codecs}; `{none}` for calls without audio |
 | `stage` | {stages} |
 | `pool` | `decoders` or `engines` |
-| `reason` | `queue_full` or `memory_full` |
+| `reason` | `queue_full`, `memory_full` or `client_full` |
 
 A caller may write any name into `{header}`: until something at the edge checks callers and writes the header
-itself, `client` is what callers say of themselves, for figures and for nothing else.
+itself, `client` is what callers say of themselves, for figures and for turns in the queue.
 
 ## Buckets
 

@@ -21,9 +21,10 @@ ALLOWED = {
     "runtime": {"rpc"},
     "stt": {"runtime", "rpc", "audio", "weights"},
     "classification": {"runtime", "rpc", "client", "weights"},
+    "load": {"client", "rpc"},
     "local": {"client", "rpc"},
     "cluster": {"client", "rpc"},
-    "cli": {"local", "cluster", "client", "rpc", "weights"},
+    "cli": {"local", "cluster", "load", "client", "rpc", "weights"},
 }
 ENGINE_LIBRARIES = {
     "av",

@@ -56,14 +56,9 @@ class Stack:
 
 
 def _workers(front: int) -> dict[str, int]:
-    """Worker processes by what they have loaded."""
-    found = {}
-    for child in psutil.Process(front).children():
-        libraries = " ".join(Path(each.path).name for each in child.memory_maps())
-        # A listener decodes as well; an engine finds speech as well.
-        signs = (("ctranslate2", "engine"), ("onnxruntime", "listener"), ("", "decoder"))
-        found[next(kind for sign, kind in signs if sign in libraries)] = child.pid
-    return found
+    """Worker processes by the name of their pool, the last of its command line: "engine", "listener"."""
+    children = psutil.Process(front).children()
+    return {child.cmdline()[-1].partition("-")[0].removesuffix("s"): child.pid for child in children}
 
 
 def _send(pid: int, what: signal.Signals) -> None:

@@ -27,6 +27,7 @@ from earshot.local.envoy import Envoy
 from earshot.local.ports import free_ports
 from earshot.local.processes import Child
 from earshot.local.replicas import CLASSIFICATION, STT, Service
+from earshot.local.security import Protection, authority, prepare
 from earshot.local.state import StateFolder
 
 BACKENDS = Path(__file__).with_name("backends.py")
@@ -120,26 +121,34 @@ class Plane:
 
 
 @asynccontextmanager
-async def plane(scratch: Path) -> AsyncIterator[Plane]:
+async def plane(scratch: Path, protection: Protection | None = None) -> AsyncIterator[Plane]:
     """Envoy without any replica."""
+    protection = protection or Protection()
     async with AsyncExitStack() as cleanup:
         state = StateFolder(scratch / "state")
         cleanup.enter_context(state.hold())
         for cluster in SERVICES:
             endpoints.publish(state.endpoints, cluster, [])
         (port,) = free_ports(1)
-        envoy = Envoy(state, port)
+        envoy = Envoy(state, port, prepare(state, protection))
         cleanup.push_async_callback(envoy.stop)
         await envoy.start()
-        channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=CHANNEL)
+        channel = _channel(f"127.0.0.1:{port}", state if protection.tls else None)
         await cleanup.enter_async_context(channel)
         yield Plane(state, envoy, channel, cleanup)
 
 
+def _channel(target: str, trusted: StateFolder | None) -> grpc.aio.Channel:
+    if trusted is None:
+        return grpc.aio.insecure_channel(target, options=CHANNEL)
+    credentials = grpc.ssl_channel_credentials(authority(trusted).read_bytes())
+    return grpc.aio.secure_channel(target, credentials, options=CHANNEL)
+
+
 @asynccontextmanager
-async def full_plane(scratch: Path) -> AsyncIterator[Plane]:
+async def full_plane(scratch: Path, protection: Protection | None = None) -> AsyncIterator[Plane]:
     """Envoy with two speech-to-text replicas, stt-1 and stt-2, and classification-1."""
-    async with plane(scratch) as made:
+    async with plane(scratch, protection) as made:
         first, second, third = await asyncio.gather(
             made.start(STT, "stt-1"), made.start(STT, "stt-2"), made.start(CLASSIFICATION, "classification-1")
         )

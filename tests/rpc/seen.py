@@ -35,17 +35,17 @@ def _is_worker(process: psutil.Process) -> bool:
         return False
 
 
-def _maps(process: psutil.Process, library: str) -> bool:
-    return any(library in one.path for one in process.memory_maps())
+def worker(pool: str) -> psutil.Process:
+    """The process of a pool of one, by its name: "decoders", "engines", "listener-0"."""
+    (found,) = [one for one in workers() if one.cmdline()[-1] == pool]
+    return found
 
 
 def listener() -> psutil.Process:
-    """The process that has the detector of speech."""
-    (found,) = [one for one in workers() if _maps(one, "onnxruntime")]
-    return found
+    """The process that streams are heard by."""
+    return worker("listener-0")
 
 
 def engine() -> psutil.Process:
-    """The process that has neither the detector nor the decoders' libraries."""
-    (found,) = [one for one in workers() if not _maps(one, "onnxruntime") and not _maps(one, "libav")]
-    return found
+    """The process that has the engine."""
+    return worker("engines")

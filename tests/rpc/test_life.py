@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import grpc
 import psutil
@@ -57,6 +58,27 @@ async def test_the_decoders_memory_is_bounded(start_speech: Start) -> None:
         soft, _ = decoder.rlimit(psutil.RLIMIT_DATA)
         assert 64 * 2**20 < soft < 2**30
         assert engine.rlimit(psutil.RLIMIT_DATA) == psutil.Process().rlimit(psutil.RLIMIT_DATA)
+
+
+async def test_who_parses_strangers_bytes_is_locked_up(start_speech: Start) -> None:
+    """By the kernel's own word on each process: no core, no new rights, and a filter of calls."""
+    async with start_speech():
+        decoder, listener, engine = (psutil.Process(pid) for pid in _workers())
+        assert [_seccomp(one) for one in (decoder, listener)] == ["2", "2"]
+        assert _seccomp(engine) == _seccomp(psutil.Process())  # engines come with drivers of their own
+        for one in (decoder, listener, engine):
+            assert one.rlimit(psutil.RLIMIT_CORE)[1] <= 1
+            assert _status_of(one, "NoNewPrivs") == "1"
+
+
+def _seccomp(process: psutil.Process) -> str:
+    return _status_of(process, "Seccomp")
+
+
+def _status_of(process: psutil.Process, name: str) -> str:
+    """One line of ``/proc/PID/status``; 2 is a filter."""
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
 
 
 def _workers() -> list[int]:

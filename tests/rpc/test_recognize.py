@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import grpc
 import pytest
@@ -184,6 +185,25 @@ async def test_a_full_replica_refuses_and_says_when_to_come_back(start_speech: S
             assert type(error) is errors.ResourceExhaustedError
             assert error.retry_after > 0
         assert (await service.speech.Recognize(request)).results
+
+
+async def test_a_client_that_floods_leaves_room_and_turns_for_another(start_speech: Start) -> None:
+    async with start_speech("slow", queue=6, clients="flood,light") as service:
+        request = speech_pb2.RecognizeRequest(content=clips.wav(0.5))
+
+        def call(client: str) -> Any:
+            return service.speech.Recognize(request, metadata=(("x-earshot-client", client),))
+
+        flood = [asyncio.ensure_future(call("flood")) for _ in range(12)]
+        while sum(one.done() for one in flood) < 6:  # of seven places it gets six
+            await asyncio.sleep(0.01)
+        refused = [from_rpc_error(one.exception()) for one in flood if one.done()]
+        assert {type(error) for error in refused} == {errors.ResourceExhaustedError}
+        assert (await call("light")).results
+        assert sum(not one.done() for one in flood) >= 2
+        for one in flood:
+            one.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
 
 
 async def test_a_deadline_of_a_millisecond_passes(start_speech: Start) -> None:

@@ -114,7 +114,9 @@ async def test_no_descriptor_is_left_open(start_speech: Start) -> None:
         before = psutil.Process().num_fds(), ear.num_fds()
         for _ in range(3):
             await _come_and_go(service)
-        assert (psutil.Process().num_fds(), ear.num_fds()) == before
+        # What was left a moment ago is still being given back; what is lost stays, to the test's time limit.
+        while psutil.Process().num_fds() > before[0] or ear.num_fds() > before[1]:
+            await asyncio.sleep(0.02)
 
 
 async def _come_and_go(service: Running) -> None:

@@ -6,9 +6,10 @@ a whole is refused when no more than half of its packets can be read.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import av
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 Samples = NDArray[np.int16]
 
 _FULL_SCALE: Final = 32768.0
+_FREE_CPU_SECONDS: Final = 10.0  # that a recording may take, however short it is
+_SLOWEST_PACE: Final = 4.0  # and beyond: real recordings decode at some hundred times the pace of speech
 
 
 def decode(
@@ -82,17 +85,19 @@ class _Tally:
     packets: int = 0
     damaged: int = 0  # packets that could not be decoded
     seconds: float = 0.0  # of sound, about
+    began: float = field(default_factory=time.process_time)  # seconds of CPU, so that others cost it nothing
 
     def add(self, packet: Packet[AudioStream], frames: list[AudioFrame]) -> None:
-        """Refuses a container that gives its bytes again and again, or a sample at a time."""
+        """Refuses a container that gives its bytes again and again, a sample at a time, or very slowly."""
         self.packets += 1
         self.spent += packet.size
         self.seconds += sum(frame.samples / max(frame.sample_rate, 1) for frame in frames)
         costly = self.spent > 4 * self.size + 65_536
+        slow = time.process_time() - self.began > _FREE_CPU_SECONDS + self.seconds / _SLOWEST_PACE
         # The shortest packets in use are Opus's, 2.5 ms: 400 a second.
-        if costly or self.packets > 10_000 + 500 * self.seconds:
+        if costly or slow or self.packets > 10_000 + 500 * self.seconds:
             self.check()
-            message = "content repeats its bytes, or cuts them into specks: encode the recording anew"
+            message = "content repeats its bytes, cuts them into specks, or takes very long: encode it anew"
             raise bad_content("AUDIO_TOO_COMPLEX", message)
 
     def check(self) -> None:

@@ -52,7 +52,7 @@ class SpeechToTextTranscripts:
     def __init__(self, target: str, max_message_bytes: int) -> None:
         # The proxy retries on other replicas; two attempts bridge the proxy's own restart.
         self._client = AsyncClient(
-            target, retry=RetryPolicy(max_attempts=2), max_message_bytes=max_message_bytes
+            target, retry=RetryPolicy(max_attempts=2), max_message_bytes=max_message_bytes, api_key=""
         )
 
     async def recognize(
@@ -72,10 +72,9 @@ class SpeechToTextTranscripts:
         self, requests: AsyncIterable[speech_pb2.StreamingRecognizeRequest]
     ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
         """See :class:`Transcripts`."""
-        metadata = {"x-request-id": REQUEST_ID.get()}
         try:
             async with contextlib.aclosing(
-                self._client.send_streaming_recognize(requests, metadata=metadata)
+                self._client.send_streaming_recognize(requests, metadata=_metadata())
             ) as heard:
                 async for one in heard:
                     yield one

@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from earshot import __version__
-from earshot.cli import errors
+from earshot.cli import errors, proofs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,11 +33,13 @@ COMMANDS: Final[Mapping[str, str]] = {
     "top": "local",
     "scale": "local",
     "down": "local",
+    "keys": "local",
     "transcribe": "",
     "stream": "codecs",
     "listen": "mic",
     "classify": "",
     "classify-speech": "",
+    "bench": "",
     "models": "stt",
     "cluster": "cluster",
 }
@@ -57,6 +59,8 @@ class Commands(TyperGroup):
         module = import_module(f"earshot.cli.{cmd_name.replace('-', '_')}")
         command = typer.main.get_command(module.app)
         command.name = cmd_name
+        for one in (command, *getattr(command, "commands", {}).values()):
+            proofs.add_to(one)
         return cast("TyperCommand", command)
 
     def invoke(self, ctx: Any) -> object:  # noqa: ANN401 - typer keeps the type to itself

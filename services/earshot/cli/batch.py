@@ -16,6 +16,7 @@ import typer
 from earshot import errors
 from earshot.cli import output, progress
 from earshot.cli.errors import ExitCode, code_of_all, describe, reaching, say
+from earshot.cli.proofs import client_options
 
 if TYPE_CHECKING:
     from earshot.client import AsyncClient
@@ -66,8 +67,9 @@ async def _run(
 ) -> list[errors.EarshotError]:
     from earshot.client import AsyncClient
 
+    options = client_options()
     gate = asyncio.Semaphore(service.concurrency)
-    async with AsyncClient(service.target, timeout=service.timeout) as client:
+    async with AsyncClient(service.target, timeout=service.timeout, **options) as client:
         calls = [asyncio.create_task(_outcome(gate, partial(job.call, client, item))) for item in inputs]
         try:
             return await _print_in_order(job, inputs, calls, sink)

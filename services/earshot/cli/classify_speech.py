@@ -36,6 +36,7 @@ def classify_speech(  # noqa: PLR0913, PLR0917 - a command line
     encoding: options.Encoding = None,
     sample_rate: options.SampleRate = 0,
     channels: options.Channels = 0,
+    codec: options.ClipCodec = None,
     output_format: options.AnyOutput = None,
     as_json: options.Json = False,
     target: options.Target = "localhost:8080",
@@ -58,6 +59,7 @@ def classify_speech(  # noqa: PLR0913, PLR0917 - a command line
         "encoding": encoding,
         "sample_rate": sample_rate,
         "channels": channels,
+        "codec": codec,
     }
     form = output.chosen(output_format, as_json, options.Output)
     clips = inputs.audio(files)

@@ -11,6 +11,7 @@ import typer
 
 from earshot.cli import options, output, progress
 from earshot.cli.errors import reaching
+from earshot.cli.proofs import client_options
 
 if TYPE_CHECKING:
     from earshot.client import Model
@@ -44,7 +45,7 @@ def models(
         return
     from earshot.client import Client
 
-    with reaching(target), Client(target, timeout=timeout) as client:
+    with reaching(target), Client(target, timeout=timeout, **client_options()) as client:
         served = client.list_models()
     if as_json:
         output.print_json(served)

@@ -152,6 +152,15 @@ Codec: TypeAlias = Annotated[
         rich_help_panel=_STREAM,
     ),
 ]
+ClipCodec: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--codec",
+        show_default=False,
+        help="Send as opus, opus:24k (bit/s), flac, or auto: what the link calls for; default: as it is.",
+        rich_help_panel=_SERVICE,
+    ),
+]
 EndSilence: TypeAlias = Annotated[
     float | None,
     typer.Option(

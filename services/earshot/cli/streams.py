@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from earshot.cli.errors import reaching, say
+from earshot.cli.proofs import client_options
 
 if TYPE_CHECKING:
     from earshot.cli.stream_output import Show
@@ -31,7 +32,7 @@ async def _run(source: AsyncSource, wanted: StreamOptions, target: str, show: Sh
     from earshot.client import AsyncClient
 
     stopped = asyncio.Event()
-    async with AsyncClient(target) as client, client.stream(source, **wanted) as stream:
+    async with AsyncClient(target, **client_options()) as client, client.stream(source, **wanted) as stream:
         with _ctrl_c(stream, stopped), show:
             async for event in stream:
                 show.event(event)

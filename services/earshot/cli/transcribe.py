@@ -34,6 +34,7 @@ def transcribe(  # noqa: PLR0913, PLR0917 - a command line
     encoding: options.Encoding = None,
     sample_rate: options.SampleRate = 0,
     channels: options.Channels = 0,
+    codec: options.ClipCodec = None,
     target: options.Target = "localhost:8080",
     timeout: options.Timeout = 60.0,
     concurrency: options.Concurrency = 4,
@@ -51,6 +52,7 @@ def transcribe(  # noqa: PLR0913, PLR0917 - a command line
         "encoding": encoding,
         "sample_rate": sample_rate,
         "channels": channels,
+        "codec": codec,
     }
     form = output.chosen(output_format, as_json, options.TranscriptOutput)
     clips = inputs.audio(files)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -14,6 +15,7 @@ from earshot.cli.stacks import Engine, Model, Replicas, State, folder
 
 if TYPE_CHECKING:
     from earshot.local.groups import Group
+    from earshot.local.security import Protection
     from earshot.local.stack import Options, Stack
     from earshot.local.state import StateFolder
 
@@ -37,6 +39,21 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
         bool, typer.Option("--prometheus", help="Run the Prometheus on the PATH beside it, with our rules.")
     ] = False,
     prometheus_port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port, on loopback.")] = 9090,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="Take calls by TLS only; an authority is made for it.")
+    ] = False,
+    require_key: Annotated[
+        bool, typer.Option("--require-key", help="Take calls with an API key only; see `earshot keys`.")
+    ] = False,
+    access: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            show_default=False,
+            help="Who may call what, and how often, in YAML; see docs/security.md.",
+        ),
+    ] = None,
     state: State = None,
 ) -> None:
     """Run the whole stack on this machine until Ctrl-C.
@@ -55,9 +72,21 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
             CLASSIFICATION, classification, classification_engine, classification_model, workers
         ),
         prometheus_port=prometheus_port if prometheus else None,
+        protection=_protection(access, require_key, tls),
     )
     asyncio.run(until_signal(_run(options, folder(state))))
     typer.echo("stopped")
+
+
+def _protection(file: Path | None, require_key: bool, tls: bool) -> Protection:
+    from earshot import errors
+    from earshot.local.access import Access, read
+    from earshot.local.security import Protection
+
+    access = read(file, keys=require_key) if file else Access(keys=require_key)
+    if access.certificates and not tls:
+        raise errors.InvalidArgumentError("certificates are shown over TLS only: give --tls", field="access")
+    return Protection(access, tls)
 
 
 async def _run(options: Options, state: StateFolder) -> None:
@@ -79,9 +108,23 @@ def _announce(stack: Stack, seconds: float) -> None:
     for group in stack.groups.values():
         typer.echo(f"  {group.service.title}: {len(group.replicas)} replicas, {_engines(group)}")
     typer.echo(f"  figures: {stack.figures}")
+    _announce_protection(stack)
     if stack.prometheus:
         typer.echo(f"  Prometheus: {stack.prometheus.url}")
     typer.echo("Ctrl-C stops; `earshot status` and `earshot scale stt=3` work from another shell")
+
+
+def _announce_protection(stack: Stack) -> None:
+    from earshot.local.security import authority, load_keys
+
+    if stack.protection.tls:
+        file = authority(stack.state)
+        typer.echo(f"  TLS: call with --ca {file}, or EARSHOT_CA={file}; grpcurl -cacert {file}")
+    if stack.protection.access.keys:
+        count = len(load_keys(stack.state).records)
+        typer.echo(
+            f"  API keys: {count} hold; `earshot keys new NAME` makes one, for EARSHOT_API_KEY or x-api-key"
+        )
 
 
 def _engines(group: Group) -> str:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from functools import cached_property, partial
 from types import TracebackType
@@ -14,7 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from earshot import errors
-from earshot.client import duplex, requests, responses, results, sources
+from earshot.client import duplex, encoding, link, requests, responses, results, sources
 from earshot.client import options as known
 from earshot.client.connection import REQUEST_ID, Connection
 from earshot.client.streaming.stream import AsyncStream
@@ -158,11 +159,41 @@ class AsyncClient(Connection):
         method = self._text.StreamingClassifySpeech if scores else self._speech.StreamingRecognize
         return method(metadata=tuple(headers.items())), headers[REQUEST_ID]
 
-    async def _load(self, source: sources.AsyncSource, options: known.AudioOptions) -> sources.Audio:
+    async def _load(self, source: sources.AsyncSource, options: known.ClipOptions) -> sources.Audio:
+        limit = self._max_message_bytes
         if isinstance(source, AsyncIterable):
-            return await sources.load_async(source, options, self._max_message_bytes)
-        # Files block, and a microphone's iterator for as long as it listens.
-        return await asyncio.to_thread(sources.load, source, options, self._max_message_bytes)
+            audio = await sources.load_async(source, options, limit)
+            if (name := options.get("codec")) and not encoding.is_wanted(options):
+                return await asyncio.to_thread(encoding.again, audio, name, limit)
+        else:
+            # Files block, and a microphone's iterator for as long as it listens.
+            audio = await asyncio.to_thread(encoding.load, source, options, limit)
+        clip = encoding.clip_of(audio) if encoding.is_wanted(options) else None
+        if clip is None:
+            return audio
+        await self._measure()
+        return await asyncio.to_thread(encoding.fitting, audio, self._link.codec(clip), limit)
+
+    async def _measure(self) -> None:
+        """Finds out how fast the link is, unless that is known."""
+        async with self._measuring:
+            if self._link.is_known:
+                return
+            try:
+                _, bare, long = [await self._list_models_in(request) for request in link.probes()]
+            except grpc.RpcError as failure:
+                self._link.failed(failure)
+            else:
+                self._link.took(bare, long)
+
+    async def _list_models_in(self, request: speech_pb2.SpeechToTextListModelsRequest) -> float:
+        started, headers = time.monotonic(), self._headers(None)
+        await self._speech.ListModels(request, timeout=link.PATIENCE, metadata=tuple(headers.items()))
+        return time.monotonic() - started
+
+    @cached_property
+    def _measuring(self) -> asyncio.Lock:
+        return asyncio.Lock()
 
     async def _call(
         self,

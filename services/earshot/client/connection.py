@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import uuid
 from typing import TYPE_CHECKING, Final
 
 from earshot import __version__, errors
+from earshot.client.link import Link
 from earshot.client.retry import Attempts, RetryPolicy
 
 if TYPE_CHECKING:
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 REQUEST_ID: Final = "x-request-id"
+API_KEY: Final = "x-api-key"
 MEBIBYTE: Final = 1024 * 1024
 
-_LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+_LOOPBACK: Final = ("localhost", "127.", "[::1]")
+_HERE: Final = (*_LOOPBACK, "unix:", "unix-abstract:")  # what is sent there is seen by no network
 
 
 class Connection:
@@ -33,20 +37,31 @@ class Connection:
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Mapping[str, str] | None = None,
         max_message_bytes: int = 64 * MEBIBYTE,
+        api_key: str | None = None,
+        key_in_plain_text: bool = False,
     ) -> None:
         """``target`` is ``host:port`` of the one port behind which both services are.
 
         ``timeout``, in seconds, is for a call with all its retries, unless the call names its own.
         ``credentials`` make the channel TLS; None is plain text. ``metadata`` goes with every call.
         A request of more than ``max_message_bytes`` is refused before it is sent.
+        ``api_key`` says who is calling; None is that of ``EARSHOT_API_KEY``, where there is one. It goes to
+        another machine by TLS only, but with ``key_in_plain_text``.
+
+        Raises:
+            InvalidArgumentError: the key would go over a network in plain text.
         """
         self.target = target
         self._timeout = timeout
         self._retry = retry
         self._credentials = credentials
         self._metadata = _lower(metadata)
+        self._api_key = os.environ.get("EARSHOT_API_KEY", "") if api_key is None else api_key
+        self._key_in_plain_text = key_in_plain_text
+        self._check_key()
         self._max_message_bytes = max_message_bytes
         self._closed = False
+        self._link = Link()
         self._answered = False  # a call, ever
         self._open()
 
@@ -90,7 +105,18 @@ class Connection:
         """What goes with a call beside its messages; raises FailedPreconditionError once closed."""
         if self._closed:
             raise errors.FailedPreconditionError("this client is closed: make a new one")
-        return {REQUEST_ID: str(uuid.uuid4())} | _trace() | self._metadata | _lower(metadata)
+        key = {API_KEY: self._api_key} if self._api_key else {}
+        return {REQUEST_ID: str(uuid.uuid4())} | _trace() | key | self._metadata | _lower(metadata)
+
+    def _check_key(self) -> None:
+        seen = self._credentials is None and not self.target.startswith(_HERE)
+        if self._api_key and seen and not self._key_in_plain_text:
+            raise errors.InvalidArgumentError(
+                f"the API key would go to {self.target} in plain text, for everyone on the way to read: give "
+                "credentials (TLS), or allow it by key_in_plain_text where the way is protected otherwise",
+                reason="KEY_IN_PLAIN_TEXT",
+                field="api_key",
+            )
 
     def _check_size(self, request: Message) -> None:
         size = request.ByteSize()

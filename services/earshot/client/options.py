@@ -45,6 +45,12 @@ class AudioOptions(TypedDict, total=False):
     translate: bool  # write down in English what was said
 
 
+class ClipOptions(AudioOptions, total=False):
+    """The same of a clip, which can be made smaller on the way."""
+
+    codec: str | None  # "opus", "opus:24k", "flac", or "auto": what the link calls for; None: as it is
+
+
 class LabelOptions(TypedDict, total=False):
     """What to score against, beside the labels, and how."""
 
@@ -56,7 +62,7 @@ class LabelOptions(TypedDict, total=False):
     threshold: float | None  # only labels that score at least this, 0 to 1; None: all
 
 
-class RecognizeOptions(AudioOptions, CallOptions, total=False):
+class RecognizeOptions(ClipOptions, CallOptions, total=False):
     """The keyword arguments of ``recognize``."""
 
     model: str  # hears the words; empty: the default
@@ -66,7 +72,7 @@ class ClassifyOptions(LabelOptions, CallOptions, total=False):
     """The keyword arguments of ``classify``."""
 
 
-class ClassifySpeechOptions(AudioOptions, LabelOptions, CallOptions, total=False):
+class ClassifySpeechOptions(ClipOptions, LabelOptions, CallOptions, total=False):
     """The keyword arguments of ``classify_speech``."""
 
     speech_model: str  # hears the words; empty: the default

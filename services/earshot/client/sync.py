@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from threading import Event
+from threading import Event, Lock
 from types import TracebackType
 from typing import Self, TypeVar, Unpack, overload
 
@@ -11,8 +12,8 @@ import grpc
 from google.protobuf.message import Message
 
 from earshot import errors
+from earshot.client import encoding, link, requests, responses, results, sources
 from earshot.client import options as known
-from earshot.client import requests, responses, results, sources
 from earshot.client.aio import AsyncClient
 from earshot.client.connection import Connection
 from earshot.client.streaming.blocking import LoopThread, Stream
@@ -37,7 +38,7 @@ class Client(Connection):
     ) -> results.Recognition:
         """Writes down a clip."""
         known.check(options, known.RecognizeOptions)
-        audio = sources.load(source, options, self._max_message_bytes)
+        audio = self._load(source, options)
         request = requests.recognize(audio, options)
         response = self._call(self._speech.Recognize, request, options.get("timeout"))
         return responses.recognition(response)
@@ -67,7 +68,7 @@ class Client(Connection):
     ) -> results.SpeechClassification:
         """Writes down a clip and scores what was said."""
         known.check(options, known.ClassifySpeechOptions)
-        audio = sources.load(source, options, self._max_message_bytes)
+        audio = self._load(source, options)
         request = requests.classify_speech(audio, labels, options)
         response = self._call(self._text.ClassifySpeech, request, options.get("timeout"))
         return responses.speech_classification(response)
@@ -132,18 +133,46 @@ class Client(Connection):
             credentials=self._credentials,
             metadata=self._metadata,
             max_message_bytes=self._max_message_bytes,
+            api_key=self._api_key,
+            key_in_plain_text=self._key_in_plain_text,
         )
         return self._streams.stream(source, **options)
 
     def _open(self) -> None:
         self._loop = LoopThread()
         self._closing = Event()
+        self._measuring = Lock()
         if self._credentials is None:
             self._channel = grpc.insecure_channel(self.target, self._channel_options())
         else:
             self._channel = grpc.secure_channel(self.target, self._credentials, self._channel_options())
         self._speech = speech_pb2_grpc.SpeechToTextStub(self._channel)
         self._text = classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
+
+    def _load(self, source: sources.Source, options: known.ClipOptions) -> sources.Audio:
+        audio = encoding.load(source, options, self._max_message_bytes)
+        clip = encoding.clip_of(audio) if encoding.is_wanted(options) else None
+        if clip is None:
+            return audio
+        self._measure()
+        return encoding.fitting(audio, self._link.codec(clip), self._max_message_bytes)
+
+    def _measure(self) -> None:
+        """Finds out how fast the link is, unless that is known."""
+        with self._measuring:
+            if self._link.is_known:
+                return
+            try:
+                _, bare, long = [self._list_models_in(request) for request in link.probes()]
+            except grpc.RpcError as failure:
+                self._link.failed(failure)
+            else:
+                self._link.took(bare, long)
+
+    def _list_models_in(self, request: speech_pb2.SpeechToTextListModelsRequest) -> float:
+        started, headers = time.monotonic(), self._headers(None)
+        self._speech.ListModels(request, timeout=link.PATIENCE, metadata=tuple(headers.items()))
+        return time.monotonic() - started
 
     def _call(
         self,

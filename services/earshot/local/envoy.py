@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from earshot import errors
 from earshot.local import http
-from earshot.local.dataplane import Address, FileDiscovery, Parameters, description, render, to_yaml
+from earshot.local.dataplane import FileDiscovery, Parameters, Security, render
 from earshot.local.ports import LOOPBACK, free_ports
 from earshot.local.processes import Child
 from earshot.local.tasks import until
+from earshot.local.trees import Address, description, to_yaml
 
 if TYPE_CHECKING:
     from earshot.local.state import StateFolder
@@ -44,9 +45,10 @@ def binary() -> str:
 class Envoy:
     """Envoy in front of the replicas that stand in the state folder's endpoint files."""
 
-    def __init__(self, state: StateFolder, port: int) -> None:
+    def __init__(self, state: StateFolder, port: int, security: Security | None = None) -> None:
         self._binary = binary()
         self._state = state
+        self._security = security or Security()
         self.port = port
         self.metrics_port, self.admin_port = free_ports(2)
         self.restarts = 0
@@ -114,6 +116,7 @@ class Envoy:
             metrics=Address(LOOPBACK, self.metrics_port),
             admin=Address(LOOPBACK, self.admin_port),
             descriptors=str(description() / "earshot.binpb"),
+            security=self._security,
         )
 
     def _command(self) -> list[str]:

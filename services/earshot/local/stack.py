@@ -18,6 +18,7 @@ from earshot.local.groups import Group
 from earshot.local.ports import LOOPBACK, is_free
 from earshot.local.prometheus import Prometheus, Target, target
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
+from earshot.local.security import Protection, prepare
 from earshot.local.tasks import cancel, together, until
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Options:
     stt: Fleet = field(default_factory=lambda: Fleet(STT))
     classification: Fleet = field(default_factory=lambda: Fleet(CLASSIFICATION))
     prometheus_port: int | None = None  # where a Prometheus listens; None: without one
+    protection: Protection = field(default_factory=Protection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Stack:
     def __init__(self, options: Options, state: StateFolder, tell: Callable[[str], None]) -> None:
         """``tell``: where news go, a line each."""
         self._options = options
-        self._state = state
+        self.state = state
         self._tell = tell
         self._asked_to_stop = asyncio.Event()
         self._cleanup = AsyncExitStack()
@@ -92,6 +94,11 @@ class Stack:
     def target(self) -> str:
         """Where callers find it, as host:port."""
         return f"{LOOPBACK}:{self._options.port}"
+
+    @property
+    def protection(self) -> Protection:
+        """What is asked of callers."""
+        return self._options.protection
 
     @property
     def figures(self) -> str:
@@ -143,13 +150,14 @@ class Stack:
         return {"stack": self._summary(), "replicas": [asdict(row) for row in rows]}
 
     async def _start(self) -> None:
-        if self._cleanup.enter_context(self._state.hold()):
+        if self._cleanup.enter_context(self.state.hold()):
             self._tell("the last stack in this folder ended without cleaning up: done now")
         if not is_free(self._options.port):
             raise errors.FailedPreconditionError(
                 f"port {self._options.port} is in use: stop what listens there, or give another by --port"
             )
-        self.envoy = Envoy(self._state, self._options.port)
+        security = prepare(self.state, self._options.protection)
+        self.envoy = Envoy(self.state, self._options.port, security)
         self._make_groups()
         self._cleanup.push_async_callback(self._stop)
         starts = [group.scale(count) for group, count in self._wanted()]
@@ -158,17 +166,18 @@ class Stack:
         await self._watch()
 
     def _make_groups(self) -> None:
-        shared = {"EARSHOT_SPEECH_TARGET": self.target}
+        inner = f"unix:{self.state.inner}" if self._options.protection.on else self.target
+        shared = {"EARSHOT_SPEECH_TARGET": inner}
         if "EARSHOT_RESUME_KEYS_FILE" not in os.environ:
-            shared["EARSHOT_RESUME_KEYS_FILE"] = str(self._state.resume_keys())
+            shared["EARSHOT_RESUME_KEYS_FILE"] = str(self.state.resume_keys())
         for fleet in (self._options.stt, self._options.classification):
-            group = Group(fleet.service, fleet.settings() | shared, self._state, self._tell)
+            group = Group(fleet.service, fleet.settings() | shared, self.state, self._tell)
             group.publish()
             self.groups[fleet.service.name] = group
 
     async def _start_prometheus(self) -> None:
         if self._options.prometheus_port is not None:
-            self.prometheus = Prometheus(self._state, self._options.prometheus_port, self._targets)
+            self.prometheus = Prometheus(self.state, self._options.prometheus_port, self._targets)
             self._cleanup.push_async_callback(self.prometheus.stop)
             await self.prometheus.start()
 
@@ -190,7 +199,7 @@ class Stack:
             "status": self.status,
             "down": self._down,
         }
-        await self._cleanup.enter_async_context(control.serving(self._state, commands))
+        await self._cleanup.enter_async_context(control.serving(self.state, commands))
 
     async def _stop(self) -> None:
         """Callers first, so that replicas are stopped when nobody needs them."""
@@ -235,7 +244,7 @@ class Stack:
             "pid": os.getpid(),
             "envoy_pid": self.envoy.child.pid if self.envoy.child else None,
             "envoy_restarts": self.envoy.restarts,
-            "state": str(self._state.root),
+            "state": str(self.state.root),
         }
 
 

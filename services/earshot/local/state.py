@@ -39,6 +39,10 @@ class StateFolder:
         self.logs = self.root / "logs"
         self.endpoints = self.root / "endpoints"
         self.envoy_config = self.root / "envoy.yaml"
+        self.keys = self.root / "keys"
+        self.tls = self.root / "tls"
+        self.secrets = self.root / "secrets"
+        self.inner = self.root / "inner.sock"
         length = len(os.fsencode(self.socket))
         if length > _SOCKET_BYTES:
             raise errors.InvalidArgumentError(
@@ -105,6 +109,7 @@ class StateFolder:
 
     def _clean(self) -> None:
         self.socket.unlink(missing_ok=True)
+        self.inner.unlink(missing_ok=True)
         for folder in (self.logs, self.endpoints):
             folder.mkdir(exist_ok=True)
         for file in self.endpoints.iterdir():

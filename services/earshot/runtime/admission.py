@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from earshot import errors
 from earshot.rpc.limits import MEBIBYTE
+from earshot.runtime import calls
+from earshot.runtime.labels import Line
 from earshot.runtime.metrics import Metrics
+from earshot.runtime.room import Room
 from earshot.runtime.settings import ServiceSettings
 
-_ROUNDING = 1e-6  # of sums of shares
 _SMOOTHING = 0.2  # share of the newest service time in the running mean
 _RETRY_MINIMUM, _RETRY_MAXIMUM = 0.1, 10.0  # seconds
 
@@ -35,11 +37,15 @@ class AdmissionLimits:
 
 
 class Admission:
-    """A bounded number of permits; each knows the size of its request's message."""
+    """A bounded number of permits; each knows the size of its request's message, and whose it is.
+
+    No client gets all of them, however much it asks for: another one's call finds room.
+    """
 
     def __init__(self, limits: AdmissionLimits, metrics: Metrics) -> None:
-        self._limits, self._metrics = limits, metrics
-        self._inside, self._bytes = 0.0, 0
+        self._at_work, self._metrics = limits.at_work, metrics
+        self._places = Room(limits.at_work + limits.waiting, least=limits.at_work)
+        self._bytes = Room(limits.max_bytes, least=0)
         self._mean_seconds = 0.0  # that a request occupies a worker
 
     @contextlib.contextmanager
@@ -49,23 +55,28 @@ class Admission:
         ``share`` is the part of a worker that it takes: 1 for a call, less for a stream, which is mostly
         silent or listening.
         """
-        self._check(size, share)
-        self._count(+share, size)
+        line = calls.current().line
+        self._check(line, size, share)
+        self._count(line, +share, size)
         try:
             yield
         finally:
-            self._count(-share, -size)
+            self._count(line, -share, -size)
 
     def observe(self, seconds: float) -> None:
         """A request has occupied a worker for so long: the measure of when to come back."""
         self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
 
-    def _check(self, size: int, share: float) -> None:
-        limits = self._limits
-        if self._inside + share > limits.at_work + limits.waiting + _ROUNDING:
-            self._refuse("queue_full", f"the replica is full: {self._inside:.10g} requests are inside")
-        if self._bytes and self._bytes + size > limits.max_bytes:
-            self._refuse("memory_full", f"the replica is full: {self._bytes} bytes of requests are inside")
+    def _check(self, line: Line, size: int, share: float) -> None:
+        places, memory = self._places, self._bytes
+        if not places.has(share):
+            self._refuse("queue_full", f"the replica is full: {places.held:.10g} requests are inside")
+        if not memory.has(size):
+            self._refuse(
+                "memory_full", f"the replica is full: {memory.held:.0f} bytes of requests are inside"
+            )
+        if not (places.has_for(line, share) and memory.has_for(line, size)):
+            self._refuse("client_full", "this client has its share of the room; what is left is for others")
 
     def _refuse(self, reason: str, message: str) -> None:
         self._metrics.rejected.labels(reason).inc()
@@ -73,9 +84,9 @@ class Admission:
 
     def _retry_after(self) -> float:
         """Until about one place is free: the mean time of a request over the workers' number."""
-        return min(max(self._mean_seconds / self._limits.at_work, _RETRY_MINIMUM), _RETRY_MAXIMUM)
+        return min(max(self._mean_seconds / self._at_work, _RETRY_MINIMUM), _RETRY_MAXIMUM)
 
-    def _count(self, requests: float, size: int) -> None:
-        self._inside = round(self._inside + requests, 6)  # sums of shares come back to 0
-        self._bytes += size
-        self._metrics.admitted.set(self._inside)
+    def _count(self, line: Line, share: float, size: int) -> None:
+        self._places.take(line, share)
+        self._bytes.take(line, size)
+        self._metrics.admitted.set(self._places.held)

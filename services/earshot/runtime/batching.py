@@ -1,24 +1,27 @@
 """One queue for a model, and the workers that empty it.
 
 A worker takes what waits, up to its batch, as soon as it is idle: it never waits for a batch to
-fill. Work whose caller has gone or whose time has passed is dropped before it starts. Work that a
-dying worker loses is tried once more.
+fill. Clients take turns by the work that they have had; within a client who has waited longest is
+next. What is expendable is taken when nothing else waits. Work whose caller has gone or whose time
+has passed is dropped before it starts. Work that a dying worker loses is tried once more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from earshot import errors
 from earshot.runtime.blobs import Blob
+from earshot.runtime.fairness import FairLines
+from earshot.runtime.labels import NOBODY, Line
 from earshot.runtime.task import Result
 from earshot.runtime.workers import WorkItem
 
 _MAX_ATTEMPTS = 2
+_SMOOTHING = 0.2  # share of the newest job's time in the running mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,9 @@ class Pending:
     item: WorkItem
     deadline: float | None  # by time.monotonic
     future: asyncio.Future[Outcome]
-    expendable: bool = False  # a worker that goes on with it after its caller has gone is left to
+    expendable: bool = False  # waits for all else; a worker that goes on with it in vain is left to
+    line: Line = NOBODY
+    charged: float = 0.0  # seconds, to its line, before it is known what it takes
     queued_at: float = field(default_factory=time.monotonic)
     attempts: int = 0
 
@@ -67,24 +72,38 @@ class Pending:
 
 
 class WorkQueue:
-    """Jobs in the order of their arrival. How many may wait is the admission's worry."""
+    """Jobs in their clients' lines. How many may wait is the admission's worry."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Pending] = deque()
+        self._waiting: FairLines[Pending] = FairLines()
+        self._expendable: FairLines[Pending] = FairLines()
         self._arrived = asyncio.Event()
+        self._mean_seconds = 0.0  # that a job takes
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._expendable)
 
     def put(self, job: Pending) -> None:
-        """At the end."""
-        self._waiting.append(job)
+        """At the end of its line."""
+        self._lines(job).put(job, job.line)
         self._arrived.set()
 
     def put_back(self, jobs: list[Pending]) -> None:
-        """At the front: they have waited longest."""
-        self._waiting.extendleft(reversed(jobs))
+        """At the front of their lines: they have waited longest."""
+        for job in reversed(jobs):
+            self._lines(job).charge(job.line, -job.charged)
+            self._lines(job).put(job, job.line, first=True)
         self._arrived.set()
+
+    def drop(self, job: Pending) -> None:
+        """Its caller has gone; nothing happens where it has been taken."""
+        self._lines(job).drop(job, job.line)
+
+    def settle(self, job: Pending, seconds: float) -> None:
+        """A worker is done with ``job`` after so much work."""
+        self._lines(job).charge(job.line, seconds - job.charged)
+        self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+        job.charged = 0.0
 
     def wake(self) -> None:
         """Makes all who wait in :meth:`take` look whether they still want to."""
@@ -102,16 +121,20 @@ class WorkQueue:
 
     def _take_live(self, most: int) -> list[Pending]:
         batch: list[Pending] = []
-        while self._waiting and len(batch) < most:
-            job = self._waiting.popleft()
+        while len(batch) < most and (job := self._waiting.take() or self._expendable.take()):
             if _is_live(job):
+                job.charged = self._mean_seconds
+                self._lines(job).charge(job.line, job.charged)
                 batch.append(job)
         return batch
 
     def fail_all(self, error: errors.EarshotError) -> None:
         """Nobody will work on what waits."""
-        while self._waiting:
-            self._waiting.popleft().fail(error)
+        while job := self._waiting.take() or self._expendable.take():
+            job.fail(error)
+
+    def _lines(self, job: Pending) -> FairLines[Pending]:
+        return self._expendable if job.expendable else self._waiting
 
 
 def _is_live(job: Pending) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc
 
-from earshot.runtime.labels import NO_AUDIO, OTHER
+from earshot.runtime.labels import NO_AUDIO, NOBODY, OTHER, Line
 
 if TYPE_CHECKING:
     from earshot.runtime.tracing import Trace
@@ -37,6 +37,7 @@ class Call:
     method: str = ""
     request_id: str = ""
     client: str = OTHER  # as a label; see earshot.runtime.labels
+    line: Line = NOBODY  # whose turn it waits for
     claimed_client: str = ""  # as the caller wrote it, for the services that we call for it
     began: float = field(default_factory=time.monotonic)
     answered: float | None = None  # when the response was ready to be sent, by time.monotonic

@@ -82,6 +82,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             trace=tracing.begin(method, metadata) if tracing else None,
             request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[:_LONGEST],
             client=self._clients.label(metadata),
+            line=self._clients.line(metadata),
             claimed_client=str(metadata.get(CLIENT_HEADER, ""))[:_LONGEST],
         )
 

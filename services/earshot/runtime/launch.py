@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from earshot import __version__, errors
 from earshot.runtime import logs
+from earshot.runtime.hardening import harden
 from earshot.runtime.logs import logger
 from earshot.runtime.settings import ServiceSettings, manual, read
 
@@ -19,6 +20,7 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 def launch(name: str, kind: type[Settings], serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Reads settings, sets up the log and serves. Exits with 1 and one clear line when it cannot."""
     _parse_arguments(name, kind)
+    harden()
     try:
         settings = read(kind)
         logs.configure(settings.log_level, name, settings.replica)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from earshot import errors
+from earshot.runtime import calls
 from earshot.runtime.batching import Outcome, Pending, WorkQueue
 from earshot.runtime.blobs import Blob
 from earshot.runtime.busy import BusyTime
@@ -47,7 +48,7 @@ class PoolEvents:
 
 
 class Pool:
-    """Start it, submit to it, stop it."""
+    """Start it, submit to it, stop it. Clients of the calls that submit share it fairly."""
 
     def __init__(self, spec: TaskSpec, options: PoolOptions, events: PoolEvents) -> None:
         if not 1 <= options.max_batch <= MAX_BATCH:
@@ -83,7 +84,7 @@ class Pool:
         await self.stop()
 
     async def _start_worker(self) -> Worker:
-        worker = await Worker.spawn(self.options.threads)
+        worker = await Worker.spawn(self.options.threads, self.options.name)
         worker.on_death = self._queue.wake
         self._workers.add(worker)
         try:
@@ -131,29 +132,38 @@ class Pool:
 
         Raises the task's error, ``DeadlineExceededError``, or ``UnavailableError`` when two workers
         died on it. A cancelled caller's work is dropped, or told to stop where it has begun; a worker
-        that goes on with it is replaced, unless it is ``expendable``: cancelled as a matter of course.
+        that goes on with it is replaced. What is ``expendable`` begins when nothing else waits, and is
+        cancelled as a matter of course: nothing is replaced for it.
         """
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.put(Pending(WorkItem(body, blob), deadline, future, expendable))
+        job = self._put(WorkItem(body, blob), deadline, expendable=expendable)
+        future = job.future
         try:
             async with asyncio.timeout_at(deadline):
                 return await future
         except TimeoutError:
+            self._queue.drop(job)
             _give_back(future)
             raise errors.DeadlineExceededError("the deadline passed before the work was done") from None
         except asyncio.CancelledError:
+            self._queue.drop(job)
             _give_back(future)
             raise
         finally:
             # The future holds its error, the error this frame, and the frame's callers the request: a
             # cycle that would keep megabytes until the garbage collector happens to look.
-            del future
+            del future, job
 
     def post(self, body: bytes) -> None:
         """As :meth:`submit`, for who does not care what comes of it."""
+        job = self._put(WorkItem(body, None), None)
+        job.future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _put(self, item: WorkItem, deadline: float | None, *, expendable: bool = False) -> Pending:
+        """In the line of who called us."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._queue.put(Pending(WorkItem(body, None), None, future))
+        job = Pending(item, deadline, future, expendable, calls.current().line)
+        self._queue.put(job)
+        return job
 
     @property
     def has_idle(self) -> bool:
@@ -197,6 +207,7 @@ class Pool:
             _fail(jobs, errors.UnavailableError(_STOPPED))
             raise
         for job, outcome in zip(jobs, outcomes, strict=True):
+            self._queue.settle(job, outcome.seconds)
             _settle(job, outcome)
         return True
 

@@ -1,7 +1,7 @@
-"""A worker process: ``python -m earshot.runtime.worker SOCKET_FD FLAG_FD PARENT``.
+"""A worker process: ``python -m earshot.runtime.worker SOCKET_FD FLAG_FD PARENT NAME``.
 
 It makes its task, says so, then runs batches until its front process is gone. It imports no gRPC:
-engines, their threads and their forks are alone here.
+engines, their threads and their forks are alone here. NAME is for people who list processes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from earshot.runtime import messages
 from earshot.runtime.blobs import Blob
 from earshot.runtime.factories import named
 from earshot.runtime.flags import CancelFlag
+from earshot.runtime.hardening import harden
 from earshot.runtime.task import Fault, Job, Result, Task, from_parts, report, to_parts
 
 _PR_SET_PDEATHSIG = 1
@@ -30,6 +31,7 @@ def main() -> None:
     """Runs until the front process closes its end of the socket."""
     socket_fd, flag_fd, parent = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's to answer
+    harden()
     _die_with(parent)
     with socket.socket(fileno=socket_fd) as sock:
         try:

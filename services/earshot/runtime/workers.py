@@ -49,15 +49,18 @@ class Worker:
         asyncio.get_running_loop().add_reader(sock.fileno(), self._on_readable)
 
     @classmethod
-    async def spawn(cls, threads: int) -> Worker:
-        """Starts a process that waits for its task. Whoever calls must ``stop`` it."""
+    async def spawn(cls, threads: int, name: str) -> Worker:
+        """Starts a process that waits for its task. Whoever calls must ``stop`` it.
+
+        ``name`` is seen in lists of processes.
+        """
         front, back = messages.socket_pair()
         front.setblocking(False)
         flag = CancelFlag.create()
         with back:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "earshot.runtime.worker", str(back.fileno()), str(flag.fd), str(os.getpid())),
+                *("-m", "earshot.runtime.worker", str(back.fileno()), str(flag.fd), str(os.getpid()), name),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(back.fileno(), flag.fd),
                 env=os.environ | _environment(threads),

@@ -10,6 +10,7 @@ from earshot.audio.decoding import decode
 from earshot.audio.limits import AudioLimits
 from earshot.audio.memory import bound_memory
 from earshot.runtime.blobs import Blob
+from earshot.runtime.confinement import confine
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 from earshot.stt import wire
 
@@ -50,4 +51,5 @@ def make(options: dict[str, str]) -> DecodeTask:
     """``headroom`` is the memory that decoding may take, in bytes; the rest are ``AudioLimits``."""
     rest = dict(options)
     bound_memory(int(rest.pop("headroom")))
+    confine()
     return DecodeTask(AudioLimits(**{name: float(value) for name, value in rest.items()}))

@@ -114,6 +114,17 @@ def test_transcribe_sends_the_options(run: Run, script: Script, tmp_path: Path) 
     assert 0 < script.calls[0].time_left < 7.5
 
 
+@pytest.mark.parametrize("command", [["transcribe"], ["classify-speech", "--labels", "a,b"]])
+def test_clips_are_sent_by_the_codec_that_is_asked_for(run: Run, script: Script, command: list[str]) -> None:
+    script.then(heard() if command[0] == "transcribe" else heard_and_scored("hello", {"a": 1.0}))
+    raw = ["--encoding", "linear16", "--sample-rate", "16000", "--codec", "opus:16k"]
+
+    result = run(*command, "-", *raw, input=bytes(64_000))
+
+    assert result.exit_code == ExitCode.OK
+    assert script.calls[0].request.content[:4] == b"OggS"
+
+
 @pytest.mark.parametrize("flag", [["--json"], ["--output", "json"], ["--json", "--output", "srt"]])
 def test_transcribe_json(run: Run, script: Script, tmp_path: Path, flag: list[str]) -> None:
     script.always = heard("hello world")

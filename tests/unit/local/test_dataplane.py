@@ -14,18 +14,18 @@ from google.protobuf import descriptor_pb2
 from earshot.local import endpoints
 from earshot.local.dataplane import (
     SERVICES,
-    Address,
     DnsDiscovery,
     FileDiscovery,
     Parameters,
-    description,
     render,
-    to_yaml,
 )
 from earshot.local.envoy import binary
+from earshot.local.trees import Address, description, to_yaml
 
 DNS = DnsDiscovery(
-    Address("stt.apps.svc.cluster.local.", 50051), Address("zsc.apps.svc.cluster.local.", 50052)
+    Address("stt.apps.svc.cluster.local.", 50051),
+    Address("zsc.apps.svc.cluster.local.", 50052),
+    Address("envoys.apps.svc.cluster.local.", 8080),
 )
 
 

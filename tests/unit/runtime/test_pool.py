@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from earshot import errors
+from earshot.runtime import calls
 from earshot.runtime.batching import Pending
 from earshot.runtime.blobs import Blob
+from earshot.runtime.calls import Call
 from earshot.runtime.messages import TaskSpec
 from earshot.runtime.pool import Pool, PoolEvents, PoolOptions, _CancelWatch
 from earshot.runtime.task import Result
@@ -291,6 +293,52 @@ async def test_one_jobs_fault_is_not_that_of_its_batch(tmp_path: Path) -> None:
     assert isinstance(crash, errors.InternalError)
     assert isinstance(refuse, errors.InvalidArgumentError)
     assert [getattr(outcome, "body", outcome) for outcome in (one, two)] == [b"one", b"two"]
+
+
+async def _submit_as(made: Pool, client: str, body: bytes, *, expendable: bool = False) -> str:
+    calls.begin(Call(line=(client,)))
+    return (await made.submit(body, expendable=expendable)).body.decode()
+
+
+async def _order(made: Pool, jobs: list[tuple[str, bool]]) -> list[str]:
+    """The clients in the order in which their jobs were done, all put while the worker was busy."""
+    ahead = asyncio.create_task(made.submit(b"sleep 0.2"))
+    await _until(lambda: made.busy == 1)
+    done: list[str] = []
+    tasks = []
+    for client, expendable in jobs:
+        task = asyncio.create_task(_submit_as(made, client, b"sleep 0.01", expendable=expendable))
+        task.add_done_callback(lambda _, client=client: done.append(client))
+        tasks.append(task)
+    await asyncio.gather(ahead, *tasks)
+    return done
+
+
+async def test_clients_take_turns() -> None:
+    async with pool() as made:
+        order = await _order(made, [*[("flood", False)] * 20, ("light", False), ("light", False)])
+    first, second = (at for at, client in enumerate(order) if client == "light")
+    assert first <= 1
+    assert second <= 4
+
+
+async def test_what_is_expendable_waits_for_all_else() -> None:
+    async with pool() as made:
+        order = await _order(made, [("interim", True), ("interim", True), *[("final", False)] * 3])
+    assert order == ["final"] * 3 + ["interim"] * 2
+
+
+async def test_what_nobody_waits_for_any_more_is_not_in_the_queue() -> None:
+    async with pool() as made:
+        ahead = asyncio.create_task(made.submit(b"sleep 60"))
+        await _until(lambda: made.busy == 1)
+        gone = asyncio.create_task(made.submit(b"gone"))
+        with pytest.raises(errors.DeadlineExceededError):
+            await made.submit(b"late", deadline=time.monotonic() + 0.05)
+        await _until(lambda: made.waiting == 1)
+        gone.cancel()
+        await _until(lambda: made.waiting == 0)
+        ahead.cancel()
 
 
 class _Busy:

@@ -73,6 +73,11 @@ def _opened(source: sources.Source, options: StreamOptions) -> tuple[Format, Ite
     return transcoding.PCM, cut(_decoded(source, form) if seekable else transcoding.decode(found, form))
 
 
+def samples(source: sources.Source, options: AudioOptions) -> Iterator[bytes]:
+    """All of the source, whole, as an encoder takes it: s16, mono, 16 kHz; raises as :func:`opened` does."""
+    return _opened(source, cast("StreamOptions", {**options, "codec": "any"}))[1]
+
+
 def _decoded(source: Any, form: Format) -> Iterator[bytes]:  # noqa: ANN401 - any source
     with _file(source) as file:
         yield from transcoding.decode(file, form)

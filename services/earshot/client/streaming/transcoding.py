@@ -42,17 +42,19 @@ class Codec:
         return FileEncoder(self)
 
 
-def codec(name: str) -> Codec:
+def codec(name: str, *, live: bool = True) -> Codec:
     """The codec of ``opus``, ``opus:24k`` (bit/s) or ``flac``; raises InvalidArgumentError for others.
 
-    Pages and blocks are short, so that what was said leaves at once: at most 100 ms wait in them.
+    ``live``: pages and blocks are short, so that what was said leaves at once: at most 100 ms wait in
+    them. Else they are as long as the format has them, which takes fewer bytes.
     """
     kind, _, rate = name.partition(":")
     if kind == "flac" and not rate:
         muxer = {"flush_packets": "1", "metadata_header_padding": "0"}
-        return Codec(Encoding.FLAC, "flac", "flac", None, muxer, {"frame_size": "1600"})
+        block = {"frame_size": "1600"} if live else {}
+        return Codec(Encoding.FLAC, "flac", "flac", None, muxer, block)
     if kind == "opus":
-        muxer = {"flush_packets": "1", "page_duration": "100000"}
+        muxer = {"flush_packets": "1", "page_duration": "100000"} if live else {}
         options = {"application": "voip", "frame_duration": "20"}
         return Codec(Encoding.OGG_OPUS, "ogg", "libopus", _bit_rate(rate), muxer, options)
     raise errors.InvalidArgumentError(

@@ -15,6 +15,7 @@ from earshot.audio.limits import LiveLimits
 from earshot.audio.live import LiveDecoder
 from earshot.audio.memory import bound_memory
 from earshot.runtime.blobs import Blob
+from earshot.runtime.confinement import confine
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 from earshot.stt.speech_segments import SpeechDetector
 from earshot.stt.streaming import wire
@@ -107,4 +108,6 @@ def make(options: dict[str, str]) -> ListenTask:
     """``headroom`` is the memory that decoding may take, in bytes; the rest are ``LiveLimits``."""
     rest = dict(options)
     bound_memory(int(rest.pop("headroom")))
-    return ListenTask(LiveLimits(**{name: float(value) for name, value in rest.items()}))
+    task = ListenTask(LiveLimits(**{name: float(value) for name, value in rest.items()}))
+    confine()
+    return task

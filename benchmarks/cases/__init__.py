@@ -1,0 +1,1 @@
+"""What is measured: for each benchmark a module of its name, with ``measure(scale) -> Report``."""

@@ -1,0 +1,1 @@
+"""What users might take instead, each as its own documentation says to run it; one file each."""

@@ -1,0 +1,128 @@
+"""Callers that send, or read, a byte now and then: they are waited for so long, and cost others nothing.
+
+The times are those of the description, made short for the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import grpc
+import psutil
+import pytest
+import pytest_asyncio
+
+from earshot.gen.v1 import speech_pb2
+from earshot.local import envoy
+from tests.envoy import harness, hostile
+from tests.envoy.harness import Plane, until
+from tests.envoy.hostile import UNARY, attacker
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CROWD = 500
+SHORT = {  # as it is described, and for the test
+    "request_headers_timeout": ("10s", "2s"),
+    "request_timeout": ("600s", "4s"),
+    "stream_idle_timeout": ("60s", "6s"),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def hasty() -> AsyncIterator[Plane]:
+    """Envoy that waits for seconds where the real one waits for longer."""
+    written = envoy.to_yaml
+
+    def shortened(config: dict[str, object]) -> str:
+        text = written(config)
+        for name, (described, short) in SHORT.items():
+            text, count = re.subn(rf'("{name}": )"{described}"', rf'\1"{short}"', text)
+            assert count, f"the description has no {name} of {described} any more"
+        return text
+
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="earshot-test-") as folder:
+        patch.setattr(envoy, "to_yaml", shortened)
+        async with harness.full_plane(Path(folder)) as made:
+            yield made
+
+
+def _half_a_head(port: int) -> str:
+    with attacker(port) as made:
+        return made.ended(made.open(UNARY, half=True))
+
+
+def _half_a_body(port: int) -> str:
+    with attacker(port) as made:
+        stream = made.open(UNARY)
+        made.http2.send_data(stream, b"\0\0\0\1\0" + bytes(100))
+        made.flush()
+        return made.ended(stream)
+
+
+def _no_answer_wanted(port: int) -> str:
+    with attacker(port, window=0) as made:
+        stream = made.open("/earshot.v1.SpeechToText/ListModels")
+        made.http2.send_data(stream, bytes(5), end_stream=True)
+        made.flush()
+        made.until(hostile.StreamReset, stream)
+        return "reset"
+
+
+@pytest.mark.parametrize(
+    ("attack", "counter", "expected"),
+    [
+        (_half_a_head, "http.edge.downstream_rq_header_timeout", ("status 408",)),
+        (_half_a_body, "http.edge.downstream_rq_timeout", ("status 200 grpc 2",)),
+        (_no_answer_wanted, "http2.tx_flush_timeout", ("reset",)),
+    ],
+    ids=["half a head", "half a body", "no answer wanted"],
+)
+async def test_who_stops_is_waited_for_so_long(
+    hasty: Plane, attack: Callable[[int], str], counter: str, expected: tuple[str, ...]
+) -> None:
+    before = await hasty.envoy.figure(counter)
+    ended = await asyncio.to_thread(attack, hasty.envoy.port)
+    assert ended.startswith(expected), ended
+    assert await hasty.envoy.figure(counter) > before
+
+
+async def test_a_crowd_of_slow_senders_costs_little_and_goes(hasty: Plane) -> None:
+    assert hasty.envoy.child
+    process = psutil.Process(hasty.envoy.child.pid)
+    before = process.memory_info().rss
+    with ExitStack() as crowd:
+        slow = [crowd.enter_context(attacker(hasty.envoy.port)) for _ in range(CROWD)]
+        streams = [one.open(UNARY) for one in slow]
+        for one, stream in zip(slow, streams, strict=True):
+            one.http2.send_data(stream, b"\0")
+            one.flush()
+        assert await hasty.recognize() in ("stt-1", "stt-2")  # while they are there
+        most = process.memory_info().rss
+        assert most - before < 256 * 2**20
+        await until(lambda: _gone(hasty))
+        assert await hasty.recognize() in ("stt-1", "stt-2")
+
+
+async def _gone(plane: Plane) -> bool:
+    return await plane.envoy.figure("http.edge.downstream_rq_active") == 0
+
+
+async def test_live_streams_are_not_cut_by_the_time_for_requests(hasty: Plane) -> None:
+    """They are answered early, and then may take as long as they like."""
+    call = hasty.speech.StreamingRecognize(timeout=harness.PATIENCE)
+    for number in range(10):
+        await call.write(_chunk(number))
+        await call.read()
+        await asyncio.sleep(0.5)  # five seconds in all, longer than a request may take
+    await call.done_writing()
+    assert await call.code() == grpc.StatusCode.OK
+
+
+def _chunk(number: int) -> object:
+    """One chunk of a stream."""
+    return speech_pb2.StreamingRecognizeRequest(audio={"sequence_number": number, "content": b"\0\0"})

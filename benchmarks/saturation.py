@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 
+from earshot.client import encoding, requests
 from earshot.gen.v1 import audio_pb2, classification_pb2, speech_pb2
 from earshot.stt.types import SAMPLE_RATE, Samples
 
@@ -65,6 +66,12 @@ def recognize(samples: Samples) -> bytes:
     )
     config = audio_pb2.RecognitionConfig(explicit_decoding_config=explicit)
     return speech_pb2.RecognizeRequest(config=config, content=samples.tobytes()).SerializeToString()
+
+
+def recognize_opus(samples: Samples, codec: str) -> bytes:
+    """A request with the same, as the client encodes it."""
+    audio = encoding.load([samples.tobytes()], {"sample_rate": SAMPLE_RATE, "codec": codec}, 2**26)
+    return requests.recognize(audio, {}).SerializeToString()
 
 
 def classify(texts: Sequence[str], labels: Sequence[str]) -> bytes:

@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
+from benchmarks import cpu
 from earshot.classification.engines import selection as text_selection
 from earshot.classification.types import ClassificationOptions, ClassificationRequest
 from earshot.runtime.factories import named
@@ -69,11 +70,12 @@ def running(
 ) -> Iterator[BareEngines]:
     """So many processes, each with an engine of its own, loaded and warm."""
     context, pipes, children = get_context("spawn"), [], []
-    for _ in range(processes):
-        ours, theirs = context.Pipe()
-        children.append(context.Process(target=_loop, args=(theirs, make, arguments, work), daemon=True))
-        children[-1].start()
-        pipes.append(ours)
+    with cpu.one_thread():
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            children.append(context.Process(target=_loop, args=(theirs, make, arguments, work), daemon=True))
+            children[-1].start()
+            pipes.append(ours)
     try:
         for pipe in pipes:
             pipe.recv()

@@ -21,6 +21,7 @@ from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
 from earshot.classification.types import ModelInfo
 from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc
+from earshot.rpc import compression
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.deadlines import deadline_of
 from earshot.rpc.limits import LONG_CLIP, check_message
@@ -105,10 +106,12 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         with self._classifier.admission.permit(request.ByteSize()):
             scored = await self._classifier.classify(asked, deadline)
         answers = [question.answer(one) for question, one in zip(questions, scored.scores, strict=True)]
-        return classification_pb2.ClassifyResponse(
+        response = classification_pb2.ClassifyResponse(
             results=[responses.result(answer) for answer in answers],
             metadata=self._metadata(model, scored, sum(map(len, texts)), time.monotonic() - started),
         )
+        await compression.answer_as_asked(context)
+        return response
 
     async def ClassifySpeech(  # noqa: N802 - the method's name in the proto
         self, request: classification_pb2.ClassifySpeechRequest, context: _Context

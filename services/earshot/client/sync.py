@@ -19,6 +19,7 @@ from earshot.client.connection import Connection
 from earshot.client.streaming.blocking import LoopThread, Stream
 from earshot.client.streaming.stream import AsyncStream
 from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+from earshot.rpc.compression import WANTED, compression_of
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
@@ -60,7 +61,8 @@ class Client(Connection):
         """Scores one text, or several at once; a :class:`Text` may have labels of its own."""
         known.check(options, known.ClassifyOptions)
         request = requests.classify(texts, labels, options)
-        response = self._call(self._text.Classify, request, options.get("timeout"))
+        metadata = WANTED if options.get("compress") else None
+        response = self._call(self._text.Classify, request, options.get("timeout"), metadata)
         return responses.classified(response, single=isinstance(texts, str))
 
     def classify_speech(
@@ -182,9 +184,11 @@ class Client(Connection):
         metadata: Mapping[str, str] | None = None,
     ) -> ResponseT:
         attempts, headers = self._begin(request, timeout, metadata)
+        compression = compression_of(metadata)
         while True:
             try:
-                response = method(request, timeout=attempts.time_left(), metadata=headers)
+                left = attempts.time_left()
+                response = method(request, timeout=left, metadata=headers, compression=compression)
             except grpc.RpcError as failure:
                 pause = attempts.pause_after(failure)
             else:

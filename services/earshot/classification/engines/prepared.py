@@ -77,8 +77,10 @@ def _made(source: Source, cache: Path) -> Path:
 
 def _in_a_process(source: Source, draft: Path) -> None:
     """Torch would otherwise stay in the memory of the worker, which needs it this once."""
-    if find_spec("onnx") is None:
-        raise errors.FailedPreconditionError("onnx is not installed", reason=NOT_EXPORTED, field="model")
+    if find_spec("onnx") is None or find_spec("onnx_ir") is None:
+        raise errors.FailedPreconditionError(
+            "onnx and onnx-ir are not installed", reason=NOT_EXPORTED, field="model"
+        )
     module = "earshot.classification.engines.export"
     command = [sys.executable, "-W", "ignore", "-m", module, source.kind, str(source.folder), str(draft)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

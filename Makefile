@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test test-cluster drills bench lint protos clean
+.PHONY: install demo test test-cluster drills fuzz bench lint protos clean
 
 install: $(VENV)/.installed
 
@@ -39,6 +39,18 @@ drills: install
 bench: install
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks --page
+
+# Bytes from outside, made by a fuzzer that sees what they reach. What it finds lies in FUZZ_FINDS; keep it in
+# tests/fuzz/corpus when it is mended.
+FUZZ_TARGETS ?= audio live tokens labels messages config
+FUZZ_SECONDS ?= 600
+FUZZ_FINDS ?= /tmp/earshot-fuzz
+fuzz: install
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p $(FUZZ_FINDS)/$$target && $(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) \
+			-timeout=10 -rss_limit_mb=2048 -max_len=8192 \
+			-artifact_prefix=$(FUZZ_FINDS)/$$target- $(FUZZ_FINDS)/$$target || exit 1; \
+	done
 
 lint: install
 	$(BIN)/ruff check .

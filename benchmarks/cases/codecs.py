@@ -69,9 +69,9 @@ def measure(scale: Scale) -> Report:
     sets: dict[str, tuple[Callable[[], Hear], list[Spoken]]] = {
         "digits": (
             partial(bare_engine.speech, "faster-whisper", str(data.DIGITS_MODEL)),
-            digits(scale.of(6, 1), scale.of(60.0, 10.0)),
+            digits(scale.of(5, 1), scale.of(60.0, 10.0)),
         ),
-        "read speech": (partial(bare_engine.speech, "pocketsphinx", ""), clips(scale.of(8, 1))),
+        "read speech": (partial(bare_engine.speech, "pocketsphinx", ""), clips(scale.of(7, 1))),
     }
     rows = {kind: table(make, spoken, names) for kind, (make, spoken) in sets.items()}
     report = Report(

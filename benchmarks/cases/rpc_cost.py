@@ -20,10 +20,11 @@ _ROLES = {"front process": "front", "Envoy": "Envoy", "engine": "engine", "decod
 
 def measure(scale: Scale) -> Report:
     """CPU seconds of each process of the stack while it writes down 10 s clips."""
-    calls, rounds = scale.of((24, 5), (1, 1))
+    calls, rounds = scale.of((18, 4), (1, 1))
     spent: dict[str, list[float]] = {name: [] for name in _ROLES}
+    workers = str(scale.of(CORES, 1))
     model = ("--stt-engine", "faster-whisper", "--stt-model", str(data.DIGITS_MODEL))
-    with running("--stt", "1", "--classification", "1", "--workers", str(CORES), *model) as (root, port, _):
+    with running("--stt", "1", "--classification", "1", "--workers", workers, *model) as (root, port, _):
         caller = Caller(f"127.0.0.1:{port}", saturation.RECOGNIZE, saturation.words)
         requests = [saturation.recognize(one) for one in data.clips(10, calls)]
         expected = caller.run(requests, None, len(requests), 2 * CORES)

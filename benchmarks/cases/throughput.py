@@ -38,22 +38,22 @@ def measure(scale: Scale) -> Report:
 
 def clips(report: Report, target: str, scale: Scale) -> None:
     """Speech: the words are those that the bare engine hears."""
-    work = data.clips(10, scale.of(8, 2))
+    work = data.clips(10, scale.of(6, 2))
     make = (bare_engine.speech, ("faster-whisper", str(data.DIGITS_MODEL)))
     caller = Caller(target, saturation.RECOGNIZE, saturation.words)
     requests = [saturation.recognize(one) for one in work]
-    runs = against(make, work, (caller, requests), scale.of((8, 4), (1, 1)))
+    runs = against(make, work, (caller, requests), scale.of((6, 4), (1, 1)))
     add(report, "10 s clips", "clips/s", runs, ">= 0.95")
 
 
 def texts(report: Report, target: str, size: int, bar: str, scale: Scale) -> None:
     """Texts: the best labels are those of the bare engine, which has them in batches of the same size."""
-    written = data.texts(scale.of(512, 64))
+    written = data.texts(scale.of(256, 64))
     work = [written[at : at + size] for at in range(0, len(written), size)]
     make = (bare_engine.text, ("embedding", data.LABELS))
     caller = Caller(target, saturation.CLASSIFY, saturation.best_labels)
     requests = [saturation.classify(one, data.LABELS) for one in work]
-    runs = against(make, work, (caller, requests), scale.of((1024 // size, 6), (64 // size, 1)))
+    runs = against(make, work, (caller, requests), scale.of((384 // size, 5), (64 // size, 1)))
     name = "texts, one a request" if size == 1 else f"texts, {size} a request"
     add(report, name, "texts/s", {one: [each * size for each in found] for one, found in runs.items()}, bar)
 
@@ -69,11 +69,11 @@ def against(
     each, rounds = amount
     with bare_engine.running(*make, work, CORES) as engines:
         expected = engines.run(len(work))
-        caller.run(requests, expected, len(requests), 2 * CORES)
+        caller.run(requests, expected, len(requests), 4 * CORES)
         contenders = {
             _BARE: lambda: harness.per_second(lambda: bare(engines, each)),
             _SERVED: lambda: harness.per_second(
-                lambda: len(caller.run(requests, expected, each * CORES, 2 * CORES)) and each * CORES
+                lambda: len(caller.run(requests, expected, each * CORES, 4 * CORES)) and each * CORES
             ),
         }
         runs = harness.interleaved(contenders, rounds)

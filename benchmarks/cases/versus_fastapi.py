@@ -42,12 +42,13 @@ def measure(scale: Scale) -> Report:
         "link of 10 Mbit/s upwards, with the time to encode in the sum. Every status and every answer is "
         "checked.",
     )
-    clips = data.clips(10, scale.of(8, 1))
+    clips = data.clips(10, scale.of(4, 1))
     wire(report, clips, scale)
     model = ("faster-whisper", str(data.DIGITS_MODEL))
-    arguments = ("--stt", "1", "--classification", "1", "--workers", str(CORES))
+    workers = scale.of(CORES, 1)
+    arguments = ("--stt", "1", "--classification", "1", "--workers", str(workers))
     chosen = ("--stt-engine", model[0], "--stt-model", model[1])
-    with running(*arguments, *chosen) as (_, ours, _), peer.running(*model, CORES) as (_, theirs):
+    with running(*arguments, *chosen) as (_, ours, _), peer.running(*model, workers) as (_, theirs):
         caller = Caller(f"127.0.0.1:{ours}", saturation.RECOGNIZE, saturation.words)
         sent = Sent(caller, [saturation.recognize(one) for one in clips], theirs, clips)
         sent.expected += caller.run(sent.requests, None, len(clips), CORES)
@@ -89,7 +90,7 @@ class Sent:
 
 def wire(report: Report, clips: Sequence[Samples], scale: Scale) -> None:
     """Both answer at once."""
-    count, rounds = scale.of((600, 7), (20, 1))
+    count, rounds = scale.of((400, 6), (20, 1))
     with edge() as (ours, port), peer.running() as (theirs, peer_port):
         caller = Caller(f"127.0.0.1:{port}", saturation.RECOGNIZE, saturation.words)
         sent = Sent(caller, [saturation.recognize(one) for one in clips], peer_port, clips)
@@ -116,7 +117,7 @@ def wire(report: Report, clips: Sequence[Samples], scale: Scale) -> None:
 
 def engine(report: Report, sent: Sent, scale: Scale) -> None:
     """The same Whisper behind each, at saturation."""
-    count, rounds = scale.of((12, 5), (1, 1))
+    count, rounds = scale.of((12, 3), (1, 1))
     ways: Mapping[str, Callable[[int, int], int]] = {
         GRPC: sent.grpc,
         RAW: sent.raw,
@@ -162,7 +163,7 @@ def link(
             "gRPC, auto": partial(send, "auto"),
             RAW: post,
         }
-        runs = harness.interleaved(contenders, scale.of(5, 1))
+        runs = harness.interleaved(contenders, scale.of(3, 1))
     what = "10 Mbit/s, time of a clip"
     report.ratios.append(
         Ratio.of(f"{what}: raw body / gRPC with our Opus", runs[RAW], runs[GRPC_OPUS], ">= 1")

@@ -11,6 +11,7 @@ RUNBOOKS: Final = "docs/runbooks.md"
 _BURN: Final = "earshot:error_budget_burn:rate"
 _WHERE: Final = "{{ $labels.component }} in {{ $labels.namespace }}"
 _HPA: Final = 'horizontalpodautoscaler=~".*-(stt|classification|envoy)"'
+_COST: Final = "sum by (namespace, client) (increase(earshot_cost_total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,30 @@ ALERTS: Final = (
         "ticket",
         f"{_WHERE}: most calls of client {{{{ $labels.client }}}} are wrong",
         "{{ $value | humanize }} of its calls a second end with an error that is the caller's to mend.",
+    ),
+    Alert(
+        "EarshotQuotasUnchecked",
+        "sum by (namespace, component, outcome) (increase(earshot_quota_unchecked_total[5m])) > 0",
+        "1m",
+        "page",
+        f"{_WHERE}: the store of quotas is away",
+        "{{ $value | humanize }} checks and bills of 5 minutes could not be made: {{ $labels.outcome }}.",
+    ),
+    Alert(
+        "EarshotQuotaUsedUp",
+        "sum by (namespace, client, quota) (increase(earshot_quota_refused_total[1h])) > 20",
+        "5m",
+        "ticket",
+        "{{ $labels.client }} in {{ $labels.namespace }}: has used up {{ $labels.quota }}",
+        "{{ $value | humanize }} of its calls within an hour were refused.",
+    ),
+    Alert(
+        "EarshotCostJumps",
+        f"{_COST}[1h])) > 5 * {_COST}[1d] offset 1h)) / 24 and {_COST}[1h])) > 1",
+        "10m",
+        "ticket",
+        "{{ $labels.client }} in {{ $labels.namespace }}: costs more than five times what it did",
+        "{{ $value | humanize }} in the last hour, in the currency of the prices.",
     ),
     Alert(
         "EarshotAutoscalerAtItsLimit",

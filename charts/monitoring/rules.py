@@ -37,12 +37,13 @@ class Objective:
 
 
 def _unavailable(window: str) -> str:
-    """As callers saw it, retries and calls that reached no replica included."""
-    by = "sum by (namespace, envoy_cluster_name)"
-    calls = f"{by} (rate(envoy_cluster_grpc_total[{window}]))"
-    failed = f'{by} (rate(envoy_cluster_grpc{{grpc_code=~"{FAULT_NUMBERS}"}}[{window}]))'
-    share = by_component(f"(({failed} or 0 * {calls}) / ({calls} > 0))")
-    return f"max by (namespace, component) ({share})"
+    """As callers saw it, retries and calls that reached no replica included; not what a quota has ended."""
+    by, and_by = "sum by (namespace, envoy_cluster_name)", "sum by (namespace, component)"
+    calls = f"{and_by} ({by_component(f'{by} (rate(envoy_cluster_grpc_total[{window}]))')})"
+    faults = f'{by} (rate(envoy_cluster_grpc{{grpc_code=~"{FAULT_NUMBERS}"}}[{window}]))'
+    failed = f"{and_by} ({by_component(faults)})"
+    over = f"{and_by} (rate(earshot_quota_refused_total[{window}]))"
+    return f"(clamp_min(({failed} or 0 * {calls}) - ({over} or 0 * {calls}), 0) / ({calls} > 0))"
 
 
 def _over(metric: str, selector: str, limit: str) -> Callable[[str], str]:

@@ -18,6 +18,7 @@ def service() -> Dashboard:
         ("Objectives", _objectives()),
         ("Rate, errors, duration", _calls()),
         ("Room", _room()),
+        ("Quotas and costs", _quotas()),
         ("Bandwidth", _bandwidth()),
     ]
     return board("earshot-service", "Earshot / Service", "Are callers well?", rows, by_client=True)
@@ -139,6 +140,57 @@ def _room() -> list[Panel]:
                 f"sum by (component, pod, pool) (increase(earshot_worker_restarts_total{{{REPLICAS}}}[10m]))",
                 "{{pod}} {{pool}}",
             ),
+        ),
+    ]
+
+
+def _quotas() -> list[Panel]:
+    hourly = f"3600 * {rate('earshot_cost_total', CALLS, 'client')}"
+    refused = rate("earshot_quota_refused_total", CALLS, "client, quota")
+    return [
+        lines(
+            About("Cost", "By the table of prices, an hour at this pace.", "short", alert="EarshotCostJumps"),
+            Query(hourly, "{{client}}"),
+        ),
+        lines(
+            About(
+                "Refused by quota",
+                "Calls and streams that a quota has ended.",
+                "reqps",
+                alert="EarshotQuotaUsedUp",
+            ),
+            Query(refused, "{{client}} {{quota}}"),
+        ),
+        lines(
+            About(
+                "Unchecked",
+                "Checks and bills that came while the store of quotas was away, and what became of them.",
+                "reqps",
+                Limits(0.001, 0.1),
+                "EarshotQuotasUnchecked",
+            ),
+            Query(
+                rate("earshot_quota_unchecked_total", REPLICAS, "component, outcome"),
+                "{{component}} {{outcome}}",
+            ),
+        ),
+        lines(
+            About("Billed audio", "Seconds of audio that were answered, a second.", "short"),
+            Query(rate("earshot_billed_total", f'{CALLS},unit="audio_seconds"', "client"), "{{client}}"),
+        ),
+        lines(
+            About("Billed texts", "Characters that were answered, a second.", "short"),
+            Query(rate("earshot_billed_total", f'{CALLS},unit="characters"', "client"), "{{client}}"),
+        ),
+        numbers(
+            About(
+                "Store of quotas",
+                "1 where all replicas reached it when they last asked.",
+                "short",
+                Limits(1, 0.5),
+                "EarshotQuotasUnchecked",
+            ),
+            Query(f"min(earshot_quota_store_up{{{REPLICAS}}})", "store"),
         ),
     ]
 

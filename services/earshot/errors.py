@@ -18,6 +18,7 @@ EarshotError
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -79,16 +80,38 @@ class ResourceExhaustedError(EarshotError):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much may be used, and how much has been."""
+
+    name: str  # as audio_seconds_per_minute
+    limit: float
+    used: float
+    resets_at: float  # seconds since the epoch
+
+
 class QuotaExceededError(ResourceExhaustedError):
-    """The caller has used up what it may use; ``subject`` names the quota."""
+    """The caller has used up what it may use.
+
+    ``subject`` says who: ``client:<name>``; ``quota`` says of what, None where that is not known.
+    ``retry_after`` is until it resets; 0 where one request alone is more than the quota.
+    """
 
     default_reason = "QUOTA_EXCEEDED"
 
-    def __init__(
-        self, message: str, *, reason: str = "", field: str = "", retry_after: float = 0.0, subject: str = ""
+    def __init__(  # noqa: PLR0913 - named
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        field: str = "",
+        retry_after: float = 0.0,
+        subject: str = "",
+        quota: Quota | None = None,
     ) -> None:
         super().__init__(message, reason=reason, field=field, retry_after=retry_after)
         self.subject = subject
+        self.quota = quota
 
 
 class FailedPreconditionError(EarshotError):

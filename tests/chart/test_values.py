@@ -33,6 +33,10 @@ WRONG = [
     ("envoy.allowedOrigins", ["example.org"], "'/envoy/allowedOrigins/0': 'example.org' does not match"),
     ("envoy.maxHeapMebibytes", 1, "'/envoy/maxHeapMebibytes': minimum"),
     ("image.digest", "sha256:abc", "'/image/digest': 'sha256:abc' does not match pattern"),
+    ("quotas.limits", {"*": {"audioPerDay": 1}}, "additional properties 'audioPerDay' not allowed"),
+    ("quotas.limits", {"acme": {"charactersPerDay": -1}}, "minimum: got -1, want 0"),
+    ("quotas.prices", {"*": {"audioMinute": "much"}}, "got string, want number"),
+    ("quotas.whenAway", "ajar", "'/quotas/whenAway': value must be one of"),
     ("networkPolicy.enabled", "yes", "'/networkPolicy/enabled': got string, want boolean"),
     ("monitoring.podMonitor.interval", "15", "'/monitoring/podMonitor/interval': '15' does not match"),
 ]
@@ -66,6 +70,7 @@ TEXTS: list[tuple[str, dict[str, Any]]] = [
     ("envoy.service.loadBalancerClass", {}),
     ("envoy.service.annotations.team", {}),
     ("envoy.ingress.className", {"envoy": {"ingress": {"enabled": True}}}),
+    ("quotas.operators", {}),
     ("monitoring.podMonitor.labels.team", {"monitoring": {"podMonitor": {"enabled": True}}}),
 ]
 

@@ -17,10 +17,11 @@ import signal
 import sys
 import time
 import wave
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from earshot.client import AsyncClient, EarshotError, RetryPolicy
+from earshot.client import AsyncClient, EarshotError, Reconnecting, RetryPolicy
 
 LOG = Path("/calls/log")
 CLIP = "/samples/formal-review.wav"
@@ -37,6 +38,7 @@ def clip() -> tuple[bytes, int]:
 
 
 SAMPLES, RATE = clip()
+SPEECH = (SAMPLES + bytes(len(SAMPLES) * 6)) * 3  # half a minute, a seventh of it speech
 
 
 async def recognize(client: AsyncClient) -> str:
@@ -58,7 +60,21 @@ async def models(client: AsyncClient) -> str:
     return ""
 
 
-CALLS: dict[str, Call] = {"recognize": recognize, "classify": classify, "models": models}
+async def stream(client: AsyncClient) -> str:
+    """As fast as it is spoken; gives a digest of what was heard, and how often the connection broke."""
+    opened = client.stream(
+        SPEECH, encoding="linear16", sample_rate=RATE, channels=1, realtime=True, interim_results=False
+    )
+    async with opened as events:
+        breaks = sum([isinstance(event, Reconnecting) async for event in events])
+        result = events.result
+    if not (result.summary and result.summary.complete):
+        return "ended too early"
+    finals = [(one.text, one.start, one.end) for one in result.segments]
+    return f"{len(finals)}-{zlib.crc32(repr(finals).encode()):08x}:{breaks}"
+
+
+CALLS: dict[str, Call] = {"recognize": recognize, "classify": classify, "models": models, "stream": stream}
 
 
 async def one(client: AsyncClient, kind: str) -> None:

@@ -71,10 +71,14 @@ def _spread(release: Release, nodes: list[str]) -> None:
 
 
 def test_a_node_loses_its_power(nodes: list[str], release: Release, shared: Path, figure: Figure) -> None:
-    """Four callers with a connection each, to an Envoy on either node; the client tries again by itself."""
+    """Four callers with a connection each, to an Envoy on either node, and two live streams at all times.
+
+    The client tries again, and takes the streams up again, by itself.
+    """
     _spread(release, nodes)
     dead, living = nodes[1], nodes[0]
     plan = {kind: {"rate": how["rate"] / CALLERS} for kind, how in STEADY.items()}
+    plan |= {"stream": {"workers": 2}}
     with contextlib.ExitStack() as stack:
         callers = [
             stack.enter_context(traffic(release, plan, attempts=5, node=living)) for _ in range(CALLERS)
@@ -94,15 +98,30 @@ def test_a_node_loses_its_power(nodes: list[str], release: Release, shared: Path
     last = max((call.at - lost for call in slow), default=0.0)
     figure(whole.summary())
     figure(f"{len(slow)} calls took longer, up to {worst:.1f} s; the last of them began {last:.1f} s after")
+    figure(_streams(whole))
     assert [caller.failed() for caller in callers] == [[]] * CALLERS
     assert last <= RECOVERY_SECONDS
 
 
+def _streams(load: Traffic) -> str:
+    """Speech is heard to the last word, each once and in its place: all streams have heard the same."""
+    heard = [call.replica.split(":") for call in load.calls if call.kind == "stream"]
+    assert len({said for said, _ in heard}) == 1, heard
+    assert heard[0][0].startswith("3-")
+    broken = [int(breaks) for _, breaks in heard if int(breaks)]
+    assert broken, "no stream met the dead node"
+    return f"{len(heard)} streams, {len(broken)} of them broke {sum(broken)} times: all complete, all alike"
+
+
 def _slow(load: Traffic, began: float) -> list[Call]:
-    """Calls that ended after that time and took a second more than any of their kind had before."""
+    """Calls that ended after that time and took a second more than any of their kind had before.
+
+    Streams go on for as long as their audio does.
+    """
     usual: dict[str, float] = {}
-    for call in load.calls:
+    calls = [call for call in load.calls if call.kind != "stream"]
+    for call in calls:
         if call.ended < began:
             usual[call.kind] = max(usual.get(call.kind, 0.0), call.ended - call.at)
-    since = [call for call in load.calls if call.ended >= began]
+    since = [call for call in calls if call.ended >= began]
     return [call for call in since if call.ended - call.at > usual[call.kind] + 1]

@@ -108,7 +108,7 @@ def _heard(release: Release, name: str, made: Traffic) -> Iterator[None]:
 def _finished(release: Release, name: str) -> list[Call]:
     """All its calls, once the last has ended."""
     release.space.kubectl("exec", name, "--", "python", "-c", "import os, signal; os.kill(1, signal.SIGUSR1)")
-    until(lambda: _written(release, name).endswith("done\n"), 60, "the end of the last call")
+    until(lambda: _written(release, name).endswith("done\n"), 120, "the end of the last call")
     return _logged(release, name)
 
 

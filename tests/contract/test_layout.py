@@ -8,7 +8,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 ROOMS = {
     "services", "protos", "deploy", "charts", "tests", "benchmarks", "docs", "Dockerfile", "pyproject.toml",
-    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile",
+    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "SECURITY.md",
 }  # fmt: skip
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 
-from earshot.gen.v1 import audio_pb2, classification_pb2, models_pb2, speech_pb2, streaming_pb2
+from earshot.gen.v1 import audio_pb2, classification_pb2, models_pb2, speech_pb2, streaming_pb2, usage_pb2
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROTOS = REPOSITORY / "protos"
-MODULES = (audio_pb2, classification_pb2, models_pb2, speech_pb2, streaming_pb2)
+MODULES = (audio_pb2, classification_pb2, models_pb2, speech_pb2, streaming_pb2, usage_pb2)
 
 
 def test_generated_code_is_what_the_protos_make(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from earshot.gen.v1 import (
     models_pb2,
     speech_pb2,
     speech_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
 )
 from earshot.rpc import limits, status
 
@@ -137,6 +139,11 @@ class ZeroShot(classification_pb2_grpc.ZeroShotClassifierServicer):
         return classification_pb2.ZeroShotClassifierListModelsResponse(models=[MODEL])
 
 
+class Usage(usage_pb2_grpc.UsageServicer):
+    async def GetUsage(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return usage_pb2.GetUsageResponse(total={"client": who(context)})
+
+
 async def serve(kind: str) -> None:
     """Serves until SIGTERM, then drains as the services do."""
     stopping = asyncio.Event()
@@ -165,6 +172,7 @@ def build(kind: str) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
         speech_pb2_grpc.add_SpeechToTextServicer_to_server(Speech(Core()), server)
     else:
         classification_pb2_grpc.add_ZeroShotClassifierServicer_to_server(ZeroShot(Core()), server)
+    usage_pb2_grpc.add_UsageServicer_to_server(Usage(), server)  # type: ignore[no-untyped-call]
     vitals = health.aio.HealthServicer()
     vitals._server_status[full_name(kind)] = health_pb2.HealthCheckResponse.SERVING
     health_pb2_grpc.add_HealthServicer_to_server(vitals, server)

@@ -33,6 +33,7 @@ from tests.envoy.harness import PATIENCE, Plane, until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SPEECH, ZERO_SHOT = "earshot.v1.SpeechToText", "earshot.v1.ZeroShotClassifier"
+USAGE = "earshot.v1.Usage"
 REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 # Bob may hear and list models; nobody else is held to anything.
 CLIENTS = {
@@ -106,6 +107,7 @@ METHODS = {
     f"{ZERO_SHOT}/Classify": False,
     f"{ZERO_SHOT}/ClassifySpeech": False,
     f"{ZERO_SHOT}/ListModels": False,
+    f"{USAGE}/GetUsage": False,
     f"{REFLECTION}/ServerReflectionInfo": True,
 }
 REST = {
@@ -114,6 +116,7 @@ REST = {
     "POST /v1/text:classify": f"{ZERO_SHOT}/Classify",
     "POST /v1/speech:classify": f"{ZERO_SHOT}/ClassifySpeech",
     "GET /v1/models": f"{ZERO_SHOT}/ListModels",
+    "GET /v1/usage": f"{USAGE}/GetUsage",
 }
 
 

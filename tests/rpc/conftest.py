@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from earshot.classification import __main__ as classification
 from earshot.classification.engines.selection import Selection as TextSelection
 from earshot.classification.settings import ClassificationSettings
-from earshot.gen.v1 import classification_pb2_grpc, speech_pb2_grpc
+from earshot.gen.v1 import classification_pb2_grpc, speech_pb2_grpc, usage_pb2_grpc
 from earshot.local.ports import free_ports
 from earshot.stt import __main__ as stt
 from earshot.stt.engines.selection import Selection as SpeechSelection
@@ -37,6 +37,10 @@ class Running:
     @property
     def texts(self) -> Any:
         return classification_pb2_grpc.ZeroShotClassifierStub(self.channel)
+
+    @property
+    def usage(self) -> Any:
+        return usage_pb2_grpc.UsageStub(self.channel)
 
     @property
     def health(self) -> Any:

@@ -12,13 +12,16 @@ from earshot import errors
 from earshot.classification import types as texts
 from earshot.stt import types as speech
 
+_SECONDS = {"slow": 1.0, "stuck": 60.0}
+
 
 @dataclass(frozen=True)
 class FakeSpeech:
-    """Hears how many samples a clip has; ``slow`` takes a second for it, ``crash`` fails, ``abort`` dies,
-    ``misshapen`` answers nonsense, ``echo`` hears a canary.
+    """Hears how many samples a clip has; ``slow`` takes a second for it and ``stuck`` a minute,
+    ``crash`` fails, ``abort`` dies, ``misshapen`` answers nonsense, ``echo`` hears a canary.
 
-    ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB.
+    ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB. ``telling`` hears what is
+    personal and profane.
     """
 
     info: speech.ModelInfo
@@ -29,17 +32,30 @@ class FakeSpeech:
         _trouble(self.info.name, samples.tobytes().decode(errors="replace"))
         if self.info.name == "misshapen":  # as an engine with a fault in it might answer
             return speech.Transcript((speech.Segment("canary", "canary", 0.0),))  # type: ignore[arg-type]
-        if self.info.name == "slow":
-            _sleep(1.0, cancelled)
+        if self.info.name in _SECONDS:
+            _sleep(_SECONDS[self.info.name], cancelled)
         if not samples.any():
             return speech.Transcript()
         end = len(samples) / speech.SAMPLE_RATE
         if self.info.name in ("exact", "wordy"):
             return _exact(samples, 65_536 if self.info.name == "wordy" else 1, options)
+        if self.info.name == "telling":
+            return _telling(end, options)
         words = (speech.Word("heard", 0.0, end / 2), speech.Word(str(len(samples)), end / 2, end, 0.5))
         text = "the canary sings" if self.info.name == "echo" else f"heard {len(samples)}"
         segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
         return speech.Transcript((segment,), options.language)
+
+
+TELLING = "damn shit call four one one two now"
+
+
+def _telling(end: float, options: speech.RecognitionOptions) -> speech.Transcript:
+    said = TELLING.split()
+    step = end / len(said)
+    words = tuple(speech.Word(word, at * step, (at + 1) * step) for at, word in enumerate(said))
+    segment = speech.Segment(TELLING, 0.0, end, words=words if options.word_offsets else ())
+    return speech.Transcript((segment,), "en")
 
 
 def _exact(samples: speech.Samples, times: int, options: speech.RecognitionOptions) -> speech.Transcript:

@@ -108,18 +108,18 @@ REFUSED = [
         "ListModels",
     ),
     (
-        "profanity filter",
-        Config(features=Features(profanity_filter=True)),
-        "config.features.profanity_filter",
-        "FEATURE_NOT_SUPPORTED",
-        "leave it unset",
+        "redaction of names",
+        Config(features=Features(redact=[Features.REDACTION_KIND_NAME])),
+        "config.features.redact",
+        "REDACTION_NOT_SUPPORTED",
+        "it can be one of number, email, card, phone",
     ),
     (
-        "redaction",
-        Config(features=Features(redact=[Features.REDACTION_KIND_EMAIL])),
+        "unknown redaction",
+        Config(features=Features(redact=[99])),  # type: ignore[list-item]
         "config.features.redact",
-        "FEATURE_NOT_SUPPORTED",
-        "leave it unset",
+        "REDACTION_NOT_SUPPORTED",
+        "number, email, card, phone",
     ),
     ("no encoding", _explicit(), "config.explicit_decoding_config.encoding", "ENCODING_UNKNOWN", "LINEAR16"),
     (
@@ -239,7 +239,11 @@ async def test_the_model_is_listed_with_what_it_can_do(start_speech: Start) -> N
         (model,) = response.models
         assert (model.name, model.engine, model.is_default) == ("fake", "fake", True)
         assert list(model.language_codes) == ["en", "de"]
-        assert list(model.features) == [models_pb2.MODEL_FEATURE_WORD_TIME_OFFSETS]
+        assert list(model.features) == [
+            models_pb2.MODEL_FEATURE_WORD_TIME_OFFSETS,
+            models_pb2.MODEL_FEATURE_PROFANITY_FILTER,
+            models_pb2.MODEL_FEATURE_REDACTION,
+        ]
         assert model.sample_rate_hertz == 16_000
         assert model.fallback_reason == "the test wants a fake"
         assert _seconds(model.limits.max_audio_duration) == 120

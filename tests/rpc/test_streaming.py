@@ -191,7 +191,7 @@ async def test_a_break_at_any_message_loses_and_doubles_nothing(start_speech: St
         whole = await converse(service, sent.config, sent.chunks)
         broken = await converse_with_breaks(service, sent.config, sent.rest)
     assert len(whole.finals) >= 5
-    assert len(broken.tokens) > 6
+    assert len(broken.tokens) > len(broken.finals)
     _same(broken, whole)
 
 

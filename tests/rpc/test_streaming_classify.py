@@ -12,6 +12,7 @@ import grpc
 import pytest
 
 from earshot import errors
+from earshot.classification import streaming
 from earshot.gen.v1 import classification_pb2, streaming_pb2
 from earshot.rpc.status import from_rpc_error
 from tests.rpc.conftest import Running, Start, free_port
@@ -228,6 +229,20 @@ async def test_a_caller_who_says_nothing_is_closed(start_speech: Start, start_te
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
         assert from_rpc_error(caught.value).reason == "STREAM_IDLE"
+
+
+async def test_while_a_scoring_takes_long_the_stream_shows_that_it_lives(
+    start_speech: Start, start_texts: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "ALIVE", 0.05)
+    async with (
+        start_speech("exact") as speech,
+        start_texts("slow", speech_target=f"127.0.0.1:{speech.port}") as texts,
+    ):
+        heard = await converse(texts, [first(), *audio(CHUNKS[:100])])
+    signs = [one for one in heard if one == Response(acknowledgement=one.acknowledgement)]
+    assert [one for one in signs if not one.acknowledgement.resume_token]
+    assert heard[-1].summary.complete
 
 
 async def test_a_full_replica_refuses_before_it_answers(start_speech: Start, start_texts: Start) -> None:

@@ -14,8 +14,10 @@ import grpc
 import pytest
 
 from earshot import errors
+from earshot.client.duplex import _settled
 from earshot.gen.v1 import audio_pb2, speech_pb2
 from earshot.rpc.status import from_rpc_error
+from earshot.stt.streaming import session
 from tests.rpc.conftest import Running, Start
 from tests.rpc.live import (
     Config,
@@ -51,7 +53,7 @@ async def _failing(call: Any) -> tuple[Heard, errors.EarshotError]:
         while True:
             heard.messages.append(await _next(call))
     except grpc.aio.AioRpcError as error:
-        return heard, from_rpc_error(error)
+        return heard, from_rpc_error(await _settled(call, error))
 
 
 async def _next(call: Any) -> speech_pb2.StreamingRecognizeResponse:
@@ -245,6 +247,19 @@ async def test_who_never_reads_is_closed_and_leaves_its_place(start_speech: Star
             await until(service, "earshot_admitted_requests{", " 1.0")
             await until(service, "earshot_admitted_requests{", " 0.0")
             assert (await converse(service, config(), [])).summary.complete
+
+
+async def test_a_slow_engine_is_told_from_a_dead_replica(
+    start_speech: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While stretches wait nothing is read; the acknowledgement comes all the same, the one before again."""
+    monkeypatch.setattr(session, "ALIVE", 0.05)
+    async with start_speech("slow") as service, calling(service, requests(config(), CHUNKS * 3)) as call:
+        acked = [0]
+        while acked.count(acked[-1]) < 4 or acked[-1] == 0:
+            message = await _next(call)
+            acked.append(message.acknowledgement.acked_sequence_number or acked[-1])
+    assert acked[-1] < len(CHUNKS) * 3
 
 
 async def test_a_caller_that_goes_leaves_its_place(start_speech: Start) -> None:

@@ -73,6 +73,7 @@ spec:
 {{- $values := index .root.Values .component -}}
 {{- $settings := deepCopy $values.settings -}}
 {{- $_ := mergeOverwrite $settings (dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "cache" "/models" "resumeKeysFile" "/etc/earshot/resume/keys" "engine" $values.engine "model" $values.model) -}}
+{{- $_ := mergeOverwrite $settings (fromYaml (include "earshot.quotas" .root.Values.quotas)) -}}
 {{- if ($values.gpu | default dict).enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "device" "cuda" "workers" 1) -}}
 {{- end -}}
@@ -87,9 +88,38 @@ spec:
 - name: {{ printf "EARSHOT_%s" (snakecase $name | upper) }}
   value: {{ include "earshot.scalar" $value | quote }}
 {{- end }}
+- name: EARSHOT_QUOTA_REDIS_URL
+  {{- if .root.Values.quotas.redis.secret }}
+  valueFrom:
+    secretKeyRef: {name: {{ .root.Values.quotas.redis.secret | quote }}, key: "url"}
+  {{- else }}
+  value: ""
+  {{- end }}
 {{- with $values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{- /* What both services are told of quotas and prices; tables as JSON. */ -}}
+{{- define "earshot.quotas" -}}
+quotas: {{ include "earshot.table" .limits | quote }}
+prices: {{ include "earshot.table" .prices | quote }}
+quotaRedisSeconds: {{ .redis.seconds }}
+quotaWhenAway: {{ .whenAway | quote }}
+currency: {{ .currency | quote }}
+usageDays: {{ .usageDays }}
+operators: {{ .operators | quote }}
+{{- end }}
+
+{{- /* A table of tables as JSON, its inner names as the services spell them. */ -}}
+{{- define "earshot.table" -}}
+{{- $table := dict -}}
+{{- range $name, $entry := . -}}
+{{- $spelled := dict -}}
+{{- range $key, $value := $entry }}{{ $_ := set $spelled (snakecase $key) $value }}{{ end -}}
+{{- $_ := set $table $name $spelled -}}
+{{- end -}}
+{{- toJson $table -}}
 {{- end }}
 
 {{- /* A number as one writes it: a large one is a float here, and would become 1e+06. */ -}}
@@ -207,6 +237,14 @@ spec:
               {{- include "earshot.selector" (dict "root" .root "component" "envoy") | nindent 14 }}
       ports:
         - {port: "edge", protocol: "TCP"}
+    {{- end }}
+    {{- if .root.Values.quotas.redis.secret }}
+    - ports:
+        - {port: {{ .root.Values.quotas.redis.port }}, protocol: "TCP"}
+      {{- with .root.Values.networkPolicy.redis }}
+      to:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
     {{- end }}
     {{- if eq (index .root.Values .component).modelSource.type "download" }}
     # Weights are published on the internet.

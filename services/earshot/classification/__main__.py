@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import grpc
+
 from earshot.classification.classifier import Classifier
 from earshot.classification.engines.selection import Selection, select
 from earshot.classification.servicer import ServicerOptions, Streams, ZeroShotClassifierServicer
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import SpeechToTextTranscripts
-from earshot.gen.v1 import classification_pb2_grpc
+from earshot.gen.v1 import classification_pb2_grpc, usage_pb2_grpc
+from earshot.quotas.meter import Meter
+from earshot.quotas.usage import UsageServicer
 from earshot.runtime.admission import Admission, AdmissionLimits
 from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
@@ -33,20 +37,25 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     health = Health(ZERO_SHOT_CLASSIFIER, RUNNING, _ENGINES)
     announce_engine(selection.engine, selection.model, selection.fallback_reason)
     admission = Admission(AdmissionLimits.of(settings), metrics)
+    meter = Meter(settings, metrics)
     classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics)
     transcripts = SpeechToTextTranscripts(settings.speech_target, settings.max_message_bytes)
     options = ServicerOptions.of(settings, selection.fallback_reason)
     draining = Draining()
-    servicer = ZeroShotClassifierServicer(classifier, transcripts, Streams.of(settings, draining), options)
+    streams = Streams.of(settings, draining)
+    servicer = ZeroShotClassifierServicer(classifier, transcripts, meter, streams, options)
 
     async def close() -> None:
         await classifier.stop()
         await transcripts.close()
+        await meter.close()
+
+    def register(server: grpc.aio.Server) -> None:
+        classification_pb2_grpc.add_ZeroShotClassifierServicer_to_server(servicer, server)
+        usage_pb2_grpc.add_UsageServicer_to_server(UsageServicer(meter, settings), server)
 
     service = Service(
-        register=lambda server: classification_pb2_grpc.add_ZeroShotClassifierServicer_to_server(
-            servicer, server
-        ),
+        register=register,
         load=classifier.start,
         close=close,
         draining=draining,

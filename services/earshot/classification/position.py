@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from earshot import errors
 from earshot.gen.v1 import classification_pb2
+from earshot.quotas.tab import new_stream
 from earshot.runtime.seals import Seals
 
 TOKEN_FIELD: Final = "streaming_config.resume_token"  # noqa: S105 - a path
@@ -20,6 +20,8 @@ class Position(msgspec.Struct, frozen=True):
     config: bytes = b""  # digest of the stream's config; labels may change
     heard: str = ""  # the speech-to-text service's own token
     conversation: str = ""  # the end of what was said
+    stream: str = ""  # the name by which it is charged
+    characters: int = 0  # that it has been charged for
 
 
 def digest(config: classification_pb2.StreamingClassifySpeechConfig) -> bytes:
@@ -30,27 +32,15 @@ def digest(config: classification_pb2.StreamingClassifySpeechConfig) -> bytes:
     return hashlib.blake2b(lasting.SerializeToString(deterministic=True), digest_size=8).digest()
 
 
-def seal(position: Position, seals: Seals) -> str:
-    """``position`` as a token."""
-    return seals.seal(msgspec.msgpack.encode(position))
-
-
-def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seals) -> Position:
+def opened(config: classification_pb2.StreamingClassifySpeechConfig, seals: Seals[Position]) -> Position:
     """Where the stream of ``config`` goes on; its beginning where it has no token.
 
     Raises ``InvalidArgumentError`` for a token that does not hold, or that is another stream's.
     """
     expected = digest(config)
     if not config.resume_token:
-        return Position(config=expected)
-    try:
-        position = msgspec.msgpack.decode(seals.open(config.resume_token), type=Position)
-    except msgspec.DecodeError:
-        raise _refused("MALFORMED", "the resume token is of another version: begin a new stream") from None
+        return Position(config=expected, stream=new_stream())
+    position = seals.open(config.resume_token)
     if position.config != expected:
-        raise _refused("OTHER_CONFIG", "the config is not the one that the stream began with: send the same")
+        raise seals.refused("OTHER_CONFIG", "is for another config: send the one that the stream began with")
     return position
-
-
-def _refused(reason: str, message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(message, reason=f"RESUME_TOKEN_{reason}", field=TOKEN_FIELD)

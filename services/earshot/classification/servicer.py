@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -15,12 +16,14 @@ from earshot import errors
 from earshot.classification import requests, responses, streaming
 from earshot.classification.classifier import Classifier, Scored
 from earshot.classification.labels import LabelLimits
-from earshot.classification.position import TOKEN_FIELD
+from earshot.classification.position import TOKEN_FIELD, Position
 from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import Transcripts
 from earshot.classification.types import ModelInfo
-from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc
+from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2
+from earshot.quotas.meter import Meter
+from earshot.quotas.types import Unit
 from earshot.rpc import compression
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.deadlines import deadline_of
@@ -63,7 +66,7 @@ class Streams:
     """What streams are to the replica. Times in seconds."""
 
     draining: Draining
-    seals: Seals
+    seals: Seals[Position]
     share: float  # of a worker
     idle: float  # without the config
     connection: float  # the longest
@@ -72,10 +75,10 @@ class Streams:
     @classmethod
     def of(cls, settings: ClassificationSettings, draining: Draining) -> Streams:
         """The part of the settings that concerns streams."""
-        keys = KeyRing(settings.resume_keys_file)
+        keys, lifetime = KeyRing(settings.resume_keys_file), settings.resume_token_seconds
         return cls(
             draining=draining,
-            seals=Seals(keys, "StreamingClassifySpeech", settings.resume_token_seconds, TOKEN_FIELD),
+            seals=Seals(keys, "StreamingClassifySpeech", Position, lifetime, TOKEN_FIELD),
             share=settings.stream_share,
             idle=settings.stream_idle_seconds,
             connection=settings.max_stream_seconds,
@@ -87,9 +90,14 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
     """Answers ``earshot.v1.ZeroShotClassifier``; errors are translated by the interceptor."""
 
     def __init__(
-        self, classifier: Classifier, transcripts: Transcripts, streams: Streams, options: ServicerOptions
+        self,
+        classifier: Classifier,
+        transcripts: Transcripts,
+        meter: Meter,
+        streams: Streams,
+        options: ServicerOptions,
     ) -> None:
-        self._classifier, self._transcripts = classifier, transcripts
+        self._classifier, self._transcripts, self._meter = classifier, transcripts, meter
         self._streams, self._options = streams, options
 
     async def Classify(  # noqa: N802 - the method's name in the proto
@@ -99,12 +107,15 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
         model = self._model()
-        self._check_size(request, "inputs", "send the texts in several requests")
+        size = self._size("inputs", "send the texts in several requests")
         questions = requests.classify_questions(request, model, self._options.limits)
         texts = [text.text for text in request.inputs]
         asked = [question.about(text) for question, text in zip(questions, texts, strict=True)]
-        with self._classifier.admission.permit(request.ByteSize()):
-            scored = await self._classifier.classify(asked, deadline)
+        with self._classifier.admission.permit(size):
+            async with self._paying(
+                model, sum(map(len, texts)), request.SerializeToString(deterministic=True)
+            ):
+                scored = await self._classifier.classify(asked, deadline)
         answers = [question.answer(one) for question, one in zip(questions, scored.scores, strict=True)]
         response = classification_pb2.ClassifyResponse(
             results=[responses.result(answer) for answer in answers],
@@ -120,16 +131,21 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
         model = self._model()
-        call = calls.current()
-        call.codec = codec_of(request.recognition_config, request.content)
-        self._check_size(request, "content", LONG_CLIP)
+        call, content = calls.current(), request.content  # a copy, each time that it is asked for
+        call.codec = codec_of(request.recognition_config, content)
+        size = self._size("content", LONG_CLIP)
         question = requests.speech_question(request.classification_config, model, self._options.limits)
-        with self._classifier.admission.permit(request.ByteSize()):
-            heard = await self._transcripts.recognize(request.recognition_config, request.content, deadline)
+        await self._meter.check(Unit.CHARACTERS)
+        with self._classifier.admission.permit(size):
+            heard = await self._transcripts.recognize(request.recognition_config, content, deadline)
             heard_after = time.monotonic() - started
             call.spend(Stage.UPSTREAM, heard_after)
             transcript = responses.said(heard.results)
-            scored, answer = await self._score(question, transcript, deadline)
+            async with (
+                self._heard(heard, content),
+                self._paying(model, len(transcript), content),
+            ):
+                scored, answer = await self._score(question, transcript, deadline)
         metadata = self._metadata(model, scored, len(transcript), time.monotonic() - started)
         metadata.latency.upstream.CopyFrom(duration(heard_after))
         return classification_pb2.ClassifySpeechResponse(
@@ -156,10 +172,24 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
                 async for reply in replies:
                     yield reply
 
+    def _paying(self, model: ModelInfo, characters: int, content: bytes) -> AbstractAsyncContextManager[None]:
+        return self._meter.paying(Unit.CHARACTERS, model.name, characters, content)
+
+    @contextlib.asynccontextmanager
+    async def _heard(self, heard: speech_pb2.RecognizeResponse, content: bytes) -> AsyncIterator[None]:
+        """What has been paid for hearing ``content`` is given back where nothing comes of it."""
+        try:
+            yield
+        except BaseException:
+            await self._meter.take_back_done(Unit.AUDIO, heard.metadata.selection.model, content)
+            raise
+
     def _scoring(self, model: ModelInfo) -> streaming.Scoring:
         return streaming.Scoring(
             classifier=self._classifier,
             transcripts=self._transcripts,
+            meter=self._meter,
+            model=model.name,
             draining=self._streams.draining,
             seals=self._streams.seals,
             ask=lambda config, field: requests.speech_question(config, model, self._options.limits, field),
@@ -188,13 +218,11 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
         return model
 
-    def _check_size(
-        self,
-        request: classification_pb2.ClassifyRequest | classification_pb2.ClassifySpeechRequest,
-        field: str,
-        advice: str,
-    ) -> None:
-        check_message(request.ByteSize(), self._options.max_message_bytes, field, advice)
+    def _size(self, field: str, advice: str) -> int:
+        """Of the request, in bytes."""
+        size = calls.current().received_bytes
+        check_message(size, self._options.max_message_bytes, field, advice)
+        return size
 
     async def _score(
         self, question: requests.Question, transcript: str, deadline: float

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 
 from earshot.classification.labels import LabelLimits
-from earshot.runtime.settings import PositiveInt, ServiceSettings
+from earshot.quotas.settings import QuotaSettings
+from earshot.runtime.settings import PositiveInt
 
 
-class ClassificationSettings(ServiceSettings):
+class ClassificationSettings(QuotaSettings):
     """What the classification service can be told."""
 
     speech_target: str = Field(

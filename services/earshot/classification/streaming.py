@@ -22,12 +22,15 @@ from earshot.classification.ranking import NOTHING_SAID
 from earshot.classification.requests import Question
 from earshot.classification.transcripts import Transcripts
 from earshot.gen.v1 import classification_pb2, speech_pb2
+from earshot.quotas.meter import Meter
+from earshot.quotas.tab import Tab
+from earshot.quotas.types import Unit
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.streams import misplaced
 from earshot.rpc.wire import duration
 from earshot.runtime import calls
 from earshot.runtime.draining import Draining, gone
-from earshot.runtime.outbox import Outbox
+from earshot.runtime.outbox import ALIVE, Outbox
 from earshot.runtime.seals import Seals
 
 CONVERSATION: Final = 2_000  # characters of it that are scored, from its end
@@ -46,8 +49,10 @@ class Scoring:
 
     classifier: Classifier
     transcripts: Transcripts
+    meter: Meter
+    model: str
     draining: Draining
-    seals: Seals
+    seals: Seals[position.Position]
     ask: Callable[[classification_pb2.ClassificationConfig, str], Question]  # config, its path
     describe: Callable[[Scored, int, float], classification_pb2.ClassificationMetadata]
     request_seconds: float  # the longest that a scoring may take
@@ -63,16 +68,26 @@ class Session:
         self._scoring, self._config = scoring, config
         self._position = position.opened(config, scoring.seals)
         self._question = scoring.ask(config.classification_config, "streaming_config.classification_config")
+        where = self._position
+        self._tab = Tab(scoring.meter, Unit.CHARACTERS, scoring.model, where.stream, where.characters)
         self._asked_anew = False
         self._scored_at = 0.0
+        self._acked = 0  # number of the last chunk that the other service has had
         self._out: Outbox[Response] = Outbox()
 
     async def replies(self, messages: Requests) -> AsyncGenerator[Response, None]:
         """All that is said to the caller. Raises what ends the stream before its end."""
-        replies = self._out.replies(self._give_out(messages), self._leave())
+        living = self._out.show_life(self._sign_of_life, ALIVE)
+        replies = self._out.replies(self._give_out(messages), self._leave(), living)
         async with contextlib.aclosing(replies) as said:
             async for reply in said:
                 yield reply
+
+    def _sign_of_life(self) -> Response:
+        """Also while a scoring takes long, and what is heard waits for it."""
+        reply = Response()
+        reply.acknowledgement.acked_sequence_number = self._acked
+        return reply
 
     async def _leave(self) -> None:
         scoring = self._scoring
@@ -132,6 +147,7 @@ class Session:
             responses.said(one for one in heard.results if not one.is_final),
         )
         if heard.HasField("acknowledgement"):
+            self._acked = heard.acknowledgement.acked_sequence_number
             response.acknowledgement.CopyFrom(heard.acknowledgement)
             response.acknowledgement.resume_token = self._token(heard.acknowledgement.resume_token)
         return response
@@ -141,7 +157,7 @@ class Session:
         if not heard:
             return ""
         self._position = msgspec.structs.replace(self._position, heard=heard)
-        return position.seal(self._position, self._scoring.seals)
+        return self._scoring.seals.seal(self._position)
 
     async def _score(self, response: Response, final: str, interim: str) -> None:
         """Fills in the scores that are due: of finals always, of what may change now and then."""
@@ -169,5 +185,13 @@ class Session:
         if segment:
             response.segment_classification.CopyFrom(results[0])
         self._scored_at = time.monotonic()
-        described = self._scoring.describe(scored, sum(map(len, texts)), self._scored_at - started)
+        characters = sum(map(len, texts))
+        await self._charge(characters)
+        described = self._scoring.describe(scored, characters, self._scored_at - started)
         response.classification_metadata.CopyFrom(described)
+
+    async def _charge(self, characters: int) -> None:
+        """Before the scores go out."""
+        total = self._position.characters + characters
+        await self._tab.charge(total)
+        self._position = msgspec.structs.replace(self._position, characters=total)

@@ -41,6 +41,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "classify-speech": "",
     "bench": "",
     "models": "stt",
+    "usage": "",
     "cluster": "cluster",
 }
 

@@ -13,6 +13,7 @@ import typer
 
 from earshot.cli import inputs, options, output, progress
 from earshot.cli.errors import ExitCode, reaching, say
+from earshot.cli.proofs import client_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,7 +125,8 @@ async def _run(target: str, works: Sequence[tuple[Work, float]], pace: Pace, tim
     from earshot.client import AsyncClient, RetryPolicy
     from earshot.load.driver import Driver
 
-    async with AsyncClient(target, timeout=timeout, retry=RetryPolicy(max_attempts=1)) as client:
+    once = RetryPolicy(max_attempts=1)
+    async with AsyncClient(target, timeout=timeout, retry=once, **client_options()) as client:
         driver = Driver(client, works, pace)
         await driver.warm_up()
         with progress.bar("", pace.calls or pace.seconds) as advance:

@@ -65,6 +65,13 @@ Hints: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--hint", show_default=False, help="A phrase that is likely in the audio; repeatable."),
 ]
+Redact: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--redact", show_default=False, help="Take out number, email, card or phone; repeatable."),
+]
+ProfanityFilter: TypeAlias = Annotated[
+    bool, typer.Option("--profanity-filter", help="Leave the first letter of profane words.")
+]
 Encoding: TypeAlias = Annotated[
     str | None,
     typer.Option(

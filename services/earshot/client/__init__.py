@@ -24,9 +24,12 @@ from earshot.client.results import (
     Limits,
     Model,
     Models,
+    QuotaState,
     Recognition,
     Segment,
     SpeechClassification,
+    Usage,
+    UsageRecord,
     Word,
 )
 from earshot.client.retry import RetryPolicy
@@ -95,6 +98,7 @@ __all__ = [
     "OutOfRangeError",
     "PermissionDeniedError",
     "QuotaExceededError",
+    "QuotaState",
     "Recognition",
     "RecognizeOptions",
     "Reconnecting",
@@ -115,5 +119,7 @@ __all__ = [
     "UnavailableError",
     "UncommittedLimitError",
     "UnimplementedError",
+    "Usage",
+    "UsageRecord",
     "Word",
 ]

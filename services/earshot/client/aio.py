@@ -19,7 +19,14 @@ from earshot.client import duplex, encoding, link, requests, responses, results,
 from earshot.client import options as known
 from earshot.client.connection import REQUEST_ID, Connection
 from earshot.client.streaming.stream import AsyncStream
-from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+from earshot.gen.v1 import (
+    classification_pb2,
+    classification_pb2_grpc,
+    speech_pb2,
+    speech_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
 from earshot.rpc.compression import WANTED, compression_of
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -83,6 +90,17 @@ class AsyncClient(Connection):
         request = classification_pb2.ZeroShotClassifierListModelsRequest()
         text = await self._call(self._text.ListModels, request, timeout)
         return responses.models(await self.send_list_models(timeout=timeout), text)
+
+    async def usage(
+        self, client: str = "", first_day: str = "", last_day: str = "", *, timeout: float | None = None
+    ) -> results.Usage:
+        """What was used on some days, as 2026-11-25, both included; of this month where none are named.
+
+        ``client`` is the caller where it is empty; "-" is all. Others' is for operators:
+        :class:`earshot.errors.PermissionDeniedError`.
+        """
+        request = usage_pb2.GetUsageRequest(client=client, first_day=first_day, last_day=last_day)
+        return responses.usage(await self._call(self._usage.GetUsage, request, timeout))
 
     async def send_recognize(
         self,
@@ -155,6 +173,10 @@ class AsyncClient(Connection):
     @cached_property
     def _text(self) -> classification_pb2_grpc.ZeroShotClassifierAsyncStub:
         return classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
+
+    @cached_property
+    def _usage(self) -> usage_pb2_grpc.UsageAsyncStub:
+        return usage_pb2_grpc.UsageStub(self._channel)
 
     def _begin_stream(self, scores: bool) -> tuple[Any, str]:
         headers = self._headers(None)

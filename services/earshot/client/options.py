@@ -42,6 +42,8 @@ class AudioOptions(TypedDict, total=False):
     word_offsets: bool  # give the start and end of each word
     word_confidence: bool  # give a confidence for each word
     phrase_hints: Sequence[str]  # names and terms that are likely in the audio
+    redact: Sequence[str]  # take out "number", "email", "card", "phone"
+    profanity_filter: bool  # of profane words leave the first letter
     translate: bool  # write down in English what was said
 
 

@@ -61,9 +61,23 @@ def recognition_config(
     config.features.enable_word_time_offsets = options.get("word_offsets", False)
     config.features.enable_word_confidence = options.get("word_confidence", False)
     config.features.phrase_hints.extend(_several(options.get("phrase_hints", ()), "phrase_hints"))
+    config.features.redact.extend(_kinds(options.get("redact", ())))
+    config.features.profanity_filter = options.get("profanity_filter", False)
     translate = options.get("translate", False)
     config.task = config.TASK_TRANSLATE if translate else config.TASK_TRANSCRIBE
     return config
+
+
+def _kinds(names: Iterable[str]) -> list[audio_pb2.RecognitionFeatures.RedactionKind.ValueType]:
+    """Kinds of personal data by their names, as "number"."""
+    kinds = audio_pb2.RecognitionFeatures.RedactionKind
+    try:
+        return [kinds.Value(f"REDACTION_KIND_{name.upper()}") for name in _several(names, "redact")]
+    except ValueError as error:
+        known = ", ".join(name.rpartition("_")[2].lower() for name in kinds.keys()[1:])
+        raise errors.InvalidArgumentError(
+            f"what can be taken out is {known}; these are {', '.join(names)}", field="redact"
+        ) from error
 
 
 def _set_decoding(config: audio_pb2.RecognitionConfig, audio: Audio | Format) -> None:

@@ -12,12 +12,15 @@ from earshot.client.results import (
     Limits,
     Model,
     Models,
+    QuotaState,
     Recognition,
     Segment,
     SpeechClassification,
+    Usage,
+    UsageRecord,
     Word,
 )
-from earshot.gen.v1 import audio_pb2, classification_pb2, models_pb2, speech_pb2
+from earshot.gen.v1 import audio_pb2, classification_pb2, models_pb2, speech_pb2, usage_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,6 +77,32 @@ def models(
     return Models(
         speech=tuple(_model(model) for model in speech.models),
         text=tuple(_model(model) for model in text.models),
+    )
+
+
+def usage(response: usage_pb2.GetUsageResponse) -> Usage:
+    """What was used, and what is left."""
+    return Usage(
+        records=tuple(_used(record) for record in response.records),
+        total=_used(response.total),
+        quotas=tuple(
+            QuotaState(state.quota, state.limit, state.used, state.reset_time.ToNanoseconds() / 1e9)
+            for state in response.quotas
+        ),
+        partial=response.partial,
+    )
+
+
+def _used(record: usage_pb2.UsageRecord) -> UsageRecord:
+    return UsageRecord(
+        client=record.client,
+        day=record.day,
+        model=record.model,
+        calls=record.calls,
+        audio_seconds=seconds(record.audio_duration),
+        characters=record.characters,
+        cost=record.cost.units + record.cost.nanos / 1e9,
+        currency=record.cost.currency_code,
     )
 
 

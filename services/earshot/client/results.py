@@ -185,6 +185,40 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """What a client has used of a model on a day."""
+
+    client: str
+    day: str  # as 2026-11-25, UTC
+    model: str
+    calls: int  # and streams
+    audio_seconds: float
+    characters: int
+    cost: float
+    currency: str  # of the cost, by ISO 4217
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaState:
+    """A quota, and what has been used of it."""
+
+    quota: str  # as audio_seconds_per_day
+    limit: float
+    used: float
+    resets_at: float  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was used on some days, by client, day and model; ``total`` is their sum."""
+
+    records: tuple[UsageRecord, ...]
+    total: UsageRecord
+    quotas: tuple[QuotaState, ...] = ()
+    partial: bool = False  # only what one replica has counted by itself
+
+
+@dataclass(frozen=True, slots=True)
 class Models:
     """All models served; in each, the default first."""
 

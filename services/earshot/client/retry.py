@@ -131,6 +131,8 @@ def least_pause(error: errors.EarshotError) -> float | None:
     """Seconds that must pass before another attempt; None where none would help."""
     if isinstance(error, errors.UnavailableError):
         return 0.0
+    if isinstance(error, errors.QuotaExceededError):
+        return None  # it says when it resets: a minute's, or a month's end
     if isinstance(error, errors.ResourceExhaustedError) and error.retry_after > 0:
         return error.retry_after
     return None

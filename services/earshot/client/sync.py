@@ -18,7 +18,14 @@ from earshot.client.aio import AsyncClient
 from earshot.client.connection import Connection
 from earshot.client.streaming.blocking import LoopThread, Stream
 from earshot.client.streaming.stream import AsyncStream
-from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
+from earshot.gen.v1 import (
+    classification_pb2,
+    classification_pb2_grpc,
+    speech_pb2,
+    speech_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
 from earshot.rpc.compression import WANTED, compression_of
 
 RequestT = TypeVar("RequestT", bound=Message)
@@ -98,6 +105,17 @@ class Client(Connection):
         request = speech_pb2.SpeechToTextListModelsRequest()
         return self._call(self._speech.ListModels, request, timeout, metadata)
 
+    def usage(
+        self, client: str = "", first_day: str = "", last_day: str = "", *, timeout: float | None = None
+    ) -> results.Usage:
+        """What was used on some days, as 2026-11-25, both included; of this month where none are named.
+
+        ``client`` is the caller where it is empty; "-" is all. Others' is for operators:
+        :class:`earshot.errors.PermissionDeniedError`.
+        """
+        request = usage_pb2.GetUsageRequest(client=client, first_day=first_day, last_day=last_day)
+        return responses.usage(self._call(self._usage.GetUsage, request, timeout))
+
     def stream(self, source: sources.AsyncSource, **options: Unpack[known.StreamOptions]) -> Stream:
         """Writes down live or long audio as it comes, and scores it where ``labels`` are given.
 
@@ -150,6 +168,7 @@ class Client(Connection):
             self._channel = grpc.secure_channel(self.target, self._credentials, self._channel_options())
         self._speech = speech_pb2_grpc.SpeechToTextStub(self._channel)
         self._text = classification_pb2_grpc.ZeroShotClassifierStub(self._channel)
+        self._usage = usage_pb2_grpc.UsageStub(self._channel)
 
     def _load(self, source: sources.Source, options: known.ClipOptions) -> sources.Audio:
         audio = encoding.load(source, options, self._max_message_bytes)

@@ -6,7 +6,8 @@ Details follow AIP-193: ``ErrorInfo`` always, ``BadRequest`` for the field at fa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import grpc
@@ -72,8 +73,8 @@ def _details(error: errors.EarshotError, trace_id: str) -> list[message.Message]
     if isinstance(error, errors.InvalidArgumentError):
         details.append(_bad_request(error))
     if isinstance(error, errors.QuotaExceededError):
-        violation = error_details_pb2.QuotaFailure.Violation(subject=error.subject, description=error.message)
-        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
+        details.append(_quota_failure(error))
+        info.metadata.update(_quota_state(error.quota))
     if isinstance(error, errors.ResourceExhaustedError) and error.retry_after > 0:
         details.append(error_details_pb2.RetryInfo(retry_delay=duration(error.retry_after)))
     return details
@@ -84,6 +85,37 @@ def _bad_request(error: errors.EarshotError) -> error_details_pb2.BadRequest:
         field=error.field, description=error.message, reason=error.reason
     )
     return error_details_pb2.BadRequest(field_violations=[violation])
+
+
+def _quota_failure(error: errors.QuotaExceededError) -> error_details_pb2.QuotaFailure:
+    violation = error_details_pb2.QuotaFailure.Violation(subject=error.subject, description=error.message)
+    if error.quota:
+        violation.api_service = DOMAIN
+        violation.quota_id = error.quota.name
+        violation.quota_value = int(error.quota.limit)
+    return error_details_pb2.QuotaFailure(violations=[violation])
+
+
+def _quota_state(quota: errors.Quota | None) -> dict[str, str]:
+    """What ``QuotaFailure`` has no fields for, in the place that AIP-193 gives to what programs read."""
+    if quota is None:
+        return {}
+    resets = datetime.fromtimestamp(quota.resets_at, UTC).isoformat(timespec="seconds")
+    return {
+        "quota": quota.name,
+        "limit": f"{quota.limit:.10g}",
+        "used": f"{quota.used:.10g}",
+        "resets_at": resets.replace("+00:00", "Z"),
+    }
+
+
+def _quota(metadata: Mapping[str, str]) -> errors.Quota | None:
+    """The opposite of :func:`_quota_state`."""
+    try:
+        resets = datetime.fromisoformat(metadata["resets_at"]).timestamp()
+        return errors.Quota(metadata["quota"], float(metadata["limit"]), float(metadata["used"]), resets)
+    except (KeyError, ValueError):  # of another version of the service
+        return None
 
 
 def from_rpc_error(error: grpc.RpcError) -> errors.EarshotError:
@@ -110,7 +142,11 @@ def _exhausted(text: str, details: _Details) -> errors.EarshotError:
     if details.quota is None:
         return errors.ResourceExhaustedError(text, reason=details.reason, retry_after=details.retry_after)
     return errors.QuotaExceededError(
-        text, reason=details.reason, retry_after=details.retry_after, subject=details.quota
+        text,
+        reason=details.reason,
+        retry_after=details.retry_after,
+        subject=details.quota,
+        quota=_quota(details.metadata),
     )
 
 
@@ -120,6 +156,7 @@ class _Details:
     def __init__(self, status: status_pb2.Status) -> None:
         self.reason, self.field, self.retry_after = "", "", 0.0
         self.quota: str | None = None
+        self.metadata: Mapping[str, str] = {}
         for packed in status.details:
             self._take(packed)
 
@@ -127,7 +164,7 @@ class _Details:
         info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         retry, quota = error_details_pb2.RetryInfo(), error_details_pb2.QuotaFailure()
         if packed.Unpack(info):
-            self.reason = info.reason
+            self.reason, self.metadata = info.reason, info.metadata
         elif packed.Unpack(request) and request.field_violations:
             self.field = request.field_violations[0].field
         elif packed.Unpack(retry):

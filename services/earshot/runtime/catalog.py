@@ -136,6 +136,28 @@ FIRST_INTERIM_SECONDS: Final = _histogram(
 )
 CHARACTERS: Final = _counter("earshot_characters", "characters", "Length of the texts scored.", "client")
 
+# Quotas and costs.
+BILLED: Final = _counter(
+    "earshot_billed",
+    "seconds or characters",
+    "What was answered and counts against quotas, in the unit of its label.",
+    "unit",
+    "client",
+)
+COST: Final = _counter("earshot_cost", "currency units", "Its cost, by the table of prices.", "client")
+QUOTA_REFUSED: Final = _counter(
+    "earshot_quota_refused", "calls", "Calls and streams that a quota has ended.", "quota", "client"
+)
+QUOTA_UNCHECKED: Final = _counter(
+    "earshot_quota_unchecked",
+    "steps",
+    "Checks and bills that came while the store of quotas was away, and what became of them.",
+    "outcome",
+)
+QUOTA_STORE_UP: Final = _gauge(
+    "earshot_quota_store_up", "0 or 1", "Whether the store of quotas has answered when last asked."
+)
+
 OURS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Spec))
 
 # What prometheus-client says of the front process; without the label that we add.

@@ -18,7 +18,7 @@ from earshot import errors
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
-from earshot.runtime.labels import CLIENT_HEADER, Clients
+from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.tracing import Tracing
@@ -27,12 +27,16 @@ _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
 REPLICA_TRAILER: Final = "earshot-replica"
 TRACE_TRAILER: Final = "earshot-trace-id"
+# Envoy tries what is RESOURCE_EXHAUSTED on another replica, which may have room; not where it sees this.
+_NO_RETRY: Final = (("x-envoy-ratelimited", "true"),)
 _LONGEST: Final = 128  # characters of what callers may have us repeat
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
 UnaryBehaviour = Callable[[Message, Context], Awaitable[Message]]
 StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncGenerator[Message, None]]
+Read: TypeAlias = Callable[[bytes], Message]
+Write: TypeAlias = Callable[[Message], bytes]
 StreamHandler = Callable[[AsyncIterator[Message], Context], Awaitable[None]]
 
 
@@ -62,9 +66,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
         call = _Wrapped(self._call(handler_call_details), self._observer)
-        coders = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
+        coders: dict[str, Any] = {
+            "request_deserializer": call.reader(cast("Read", handler.request_deserializer)),
+            "response_serializer": call.writer(cast("Write", handler.response_serializer)),
         }
         # The stubs know only the synchronous forms of the handlers that grpc.aio takes as well.
         if handler.unary_unary:
@@ -93,16 +97,31 @@ class _Wrapped:
     def __init__(self, call: Call, observer: Observer) -> None:
         self._call, self._observer, self._metrics = call, observer, observer.metrics
 
+    # Bytes are counted where they are bytes: to ask a message for its size is to encode it all once more.
+
+    def reader(self, read: Read) -> Read:
+        def counted(data: bytes) -> Message:
+            self._call.received_bytes += len(data)
+            return read(data)
+
+        return counted
+
+    def writer(self, write: Write) -> Write:
+        def counted(message: Message) -> bytes:
+            data = write(message)
+            self._call.sent_bytes += len(data)
+            return data
+
+        return counted
+
     def unary(self, behaviour: UnaryBehaviour) -> UnaryBehaviour:
         async def wrapped(request: Message, context: Context) -> Message:
-            call = self._begin(context)
-            call.received_bytes = request.ByteSize()
+            self._begin(context)
             try:
                 response = await behaviour(request, context)
             except BaseException as exc:
                 status = self._fail(context, exc)
             else:
-                call.sent_bytes = response.ByteSize()
                 self._answered(grpc.StatusCode.OK)
                 return response
             # gRPC keeps what an abort raises, and with it this frame, until the garbage collector looks:
@@ -115,11 +134,10 @@ class _Wrapped:
 
     def stream(self, behaviour: StreamBehaviour, patience: float) -> StreamHandler:
         async def wrapped(requests: AsyncIterator[Message], context: Context) -> None:
-            call = self._begin(context)
+            self._begin(context)
             try:
-                async with contextlib.aclosing(behaviour(_counted(requests, call), context)) as responses:
+                async with contextlib.aclosing(behaviour(requests, context)) as responses:
                     async for response in responses:
-                        call.sent_bytes += response.ByteSize()
                         await _write(context, response, patience)
             except BaseException as exc:
                 status = self._fail(context, exc)
@@ -130,7 +148,7 @@ class _Wrapped:
 
         return wrapped
 
-    def _begin(self, context: Context) -> Call:
+    def _begin(self, context: Context) -> None:
         call = self._call
         calls.begin(call)
         REQUEST_ID.set(call.request_id)
@@ -139,7 +157,6 @@ class _Wrapped:
         # When the transport has the answer, or has given up; the stubs want a class of their own.
         context.add_done_callback(cast("Any", self._end))
         call.spend(Stage.RECEIVE, time.monotonic() - call.began)
-        return call
 
     def _fail(self, context: Context, exc: BaseException) -> grpc.Status:
         """The status that ``exc`` stands for; where the caller has gone there is none, and it goes on."""
@@ -148,7 +165,16 @@ class _Wrapped:
             raise exc
         error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
         self._answered(code_of(error), error.reason)
-        return to_grpc_status(error, self._call.trace_id, self._trailers())
+        trailers = (*self._trailers(), *self._over_quota(error))
+        return to_grpc_status(error, self._call.trace_id, trailers)
+
+    def _over_quota(self, error: errors.EarshotError) -> tuple[tuple[str, str], ...]:
+        """Counts that a quota has ended the call, and tells the proxy."""
+        if not isinstance(error, errors.QuotaExceededError):
+            return ()
+        quota = error.quota.name if error.quota else OTHER
+        self._metrics.quota_refused.labels(quota, self._call.client).inc()
+        return _NO_RETRY
 
     def _trailers(self) -> tuple[tuple[str, str], ...]:
         """Who answered what, for callers to quote."""
@@ -179,12 +205,6 @@ async def _write(context: Context, response: Message, patience: float) -> None:
         raise errors.DeadlineExceededError(
             f"nothing was read for {patience:g} s: the stream is closed", reason="STREAM_NOT_READ"
         ) from None
-
-
-async def _counted(requests: AsyncIterator[Message], call: Call) -> AsyncIterator[Message]:
-    async for request in requests:
-        call.received_bytes += request.ByteSize()
-        yield request
 
 
 def _why_cancelled(context: Context) -> grpc.StatusCode:

@@ -63,6 +63,11 @@ class Metrics:
         self.final_seconds = _histogram(registry, catalog.FINAL_SECONDS)
         self.first_interim_seconds = _histogram(registry, catalog.FIRST_INTERIM_SECONDS)
         self.characters = _counter(registry, catalog.CHARACTERS)
+        self.billed = _counter(registry, catalog.BILLED)
+        self.cost = _counter(registry, catalog.COST)
+        self.quota_refused = _counter(registry, catalog.QUOTA_REFUSED)
+        self.quota_unchecked = _counter(registry, catalog.QUOTA_UNCHECKED)
+        self.quota_store_up = _gauge(registry, catalog.QUOTA_STORE_UP)
         _info(registry, catalog.BUILD).info({"version": __version__})
 
     def count(self, call: Call, seconds: float) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
 
+ALIVE: Final = 5.0  # seconds without a word after which a stream shows that it lives
 _UNSENT: Final = 8  # replies that may wait for a caller who does not read
 
 ReplyT = TypeVar("ReplyT")
@@ -18,6 +20,7 @@ class Outbox(Generic[ReplyT]):
     def __init__(self) -> None:
         self._unsent: asyncio.Queue[ReplyT | BaseException | None] = asyncio.Queue(_UNSENT)
         self._running: set[asyncio.Task[Any]] = set()
+        self._said = time.monotonic()  # when, the last time
 
     async def replies(
         self, giving: Coroutine[Any, Any, None], *others: Coroutine[Any, Any, None]
@@ -40,11 +43,19 @@ class Outbox(Generic[ReplyT]):
     async def say(self, reply: ReplyT) -> None:
         """Puts ``reply`` behind the others; waits while too many are unsent."""
         await self._unsent.put(reply)
+        self._said = time.monotonic()
 
     @property
     def is_full(self) -> bool:
         """Whether :meth:`say` would wait."""
         return self._unsent.full()
+
+    async def show_life(self, sign: Callable[[], ReplyT], seconds: float) -> None:
+        """Says ``sign()`` whenever nothing has been said for so long, for ever: slow is not dead."""
+        while True:
+            await asyncio.sleep(self._said + seconds - time.monotonic())
+            if time.monotonic() - self._said >= seconds:
+                await self.say(sign())
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Runs ``work`` beside; it ends with the replies at the latest."""

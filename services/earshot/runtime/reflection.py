@@ -13,13 +13,14 @@ import grpc
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from earshot.gen.v1 import classification_pb2, speech_pb2
+from earshot.gen.v1 import classification_pb2, speech_pb2, usage_pb2
 
 SPEECH_TO_TEXT: Final[str] = speech_pb2.DESCRIPTOR.services_by_name["SpeechToText"].full_name
 ZERO_SHOT_CLASSIFIER: Final[str] = classification_pb2.DESCRIPTOR.services_by_name[
     "ZeroShotClassifier"
 ].full_name
-_NAMES: Final = (SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER, health.SERVICE_NAME, reflection.SERVICE_NAME)
+USAGE: Final[str] = usage_pb2.DESCRIPTOR.services_by_name["Usage"].full_name
+_NAMES: Final = (SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER, USAGE, health.SERVICE_NAME, reflection.SERVICE_NAME)
 _V1: Final = "grpc.reflection.v1.ServerReflection"
 
 

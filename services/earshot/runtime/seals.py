@@ -15,7 +15,9 @@ import secrets
 import struct
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from earshot import errors
 from earshot.runtime.logs import logger
@@ -23,8 +25,11 @@ from earshot.runtime.logs import logger
 _HEAD: Final = struct.Struct(">BQ")  # version, expiry in seconds since the epoch
 _VERSION: Final = 1
 _MAC_BYTES: Final = 32
+_OTHER_VERSION: Final = "is of another version of this service: begin a new stream"
 _SHORTEST_KEY: Final = 16  # characters
 _LOOK_AGAIN: Final = 5.0  # seconds between two looks at the keys' file
+
+ContentT = TypeVar("ContentT")  # msgspec encodes it
 
 
 class KeyRing:
@@ -76,30 +81,42 @@ class KeyRing:
         self._keys, self._version = tuple(line.encode() for line in lines), version
 
 
-class Seals:
-    """Seals and opens content for one purpose."""
+class Seals(Generic[ContentT]):
+    """Seals and opens content of one type for one purpose."""
 
-    def __init__(self, ring: KeyRing, purpose: str, lifetime: float, field: str) -> None:
+    def __init__(
+        self, ring: KeyRing, purpose: str, content: type[ContentT], lifetime: float, field: str
+    ) -> None:
         """``lifetime`` is in seconds; ``field`` is the path of the token in requests."""
         self._ring, self._purpose = ring, purpose.encode()
+        self._decoder = msgspec.msgpack.Decoder(content)
         self._lifetime, self._field = lifetime, field
 
-    def seal(self, content: bytes) -> str:
+    def seal(self, content: ContentT) -> str:
         """``content`` as a token: URL-safe base64."""
-        signed = _HEAD.pack(_VERSION, int(time.time() + self._lifetime)) + content
+        head = _HEAD.pack(_VERSION, int(time.time() + self._lifetime))
+        signed = head + msgspec.msgpack.encode(content)
         return base64.urlsafe_b64encode(self._mac(self._ring.keys[0], signed) + signed).decode()
 
-    def open(self, token: str) -> bytes:
+    def open(self, token: str) -> ContentT:
         """What was sealed. Raises ``InvalidArgumentError`` where it is malformed, forged or expired."""
         mac, signed = self._taken_apart(token)
         if not any(hmac.compare_digest(mac, self._mac(key, signed)) for key in self._ring.keys):
-            raise self._refused("FORGED", "is not one of this service's: it was changed, or its key is gone")
+            raise self.refused("FORGED", "is not one of this service's: it was changed, or its key is gone")
         version, expiry = _HEAD.unpack_from(signed)
         if version != _VERSION:
-            raise self._refused("MALFORMED", "is of another version of this service")
+            raise self.refused("MALFORMED", _OTHER_VERSION)
         if expiry < time.time():
-            raise self._refused("EXPIRED", "has expired: begin a new stream")
-        return signed[_HEAD.size :]
+            raise self.refused("EXPIRED", "has expired: begin a new stream")
+        return self._decoded(signed[_HEAD.size :])
+
+    def _decoded(self, content: bytes) -> ContentT:
+        try:
+            return self._decoder.decode(content)
+        except msgspec.DecodeError:
+            raise self.refused(
+                "MALFORMED", "is of another version of this service: begin a new stream"
+            ) from None
 
     def _taken_apart(self, token: str) -> tuple[bytes, bytes]:
         try:
@@ -107,13 +124,14 @@ class Seals:
         except (binascii.Error, ValueError):
             data = b""
         if len(data) < _MAC_BYTES + _HEAD.size:
-            raise self._refused("MALFORMED", "is no token: send the last one as it came")
+            raise self.refused("MALFORMED", "is no token: send the last one as it came")
         return data[:_MAC_BYTES], data[_MAC_BYTES:]
 
     def _mac(self, key: bytes, signed: bytes) -> bytes:
         return hmac.digest(key, self._purpose + b"\x00" + signed, hashlib.sha256)
 
-    def _refused(self, reason: str, message: str) -> errors.InvalidArgumentError:
+    def refused(self, reason: str, message: str) -> errors.InvalidArgumentError:
+        """The error of a token that cannot be used, for which ``message`` goes on to say why."""
         return errors.InvalidArgumentError(
             f"the resume token {message}", reason=f"RESUME_TOKEN_{reason}", field=self._field
         )

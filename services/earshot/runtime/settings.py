@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from earshot import errors
 from earshot.rpc.limits import MEBIBYTE
@@ -100,15 +101,21 @@ def read(kind: type[Settings]) -> Settings:
     try:
         return kind()
     except ValidationError as exc:
-        raise errors.InvalidArgumentError("; ".join(_complaints(exc))) from None
+        complaints = [_complaint(kind, fault) for fault in exc.errors()]
+        raise errors.InvalidArgumentError("; ".join(complaints)) from None
+    except SettingsError as exc:  # JSON that is none
+        raise errors.InvalidArgumentError(f"{exc}: it must be JSON") from None
 
 
-def _complaints(error: ValidationError) -> list[str]:
-    names = ["EARSHOT_" + "_".join(str(part) for part in fault["loc"]).upper() for fault in error.errors()]
-    return [
-        f"{name}={os.environ.get(name, '')!r}: {fault['msg']}"
-        for name, fault in zip(names, error.errors(), strict=True)
-    ]
+def _complaint(kind: type[BaseSettings], fault: ErrorDetails) -> str:
+    if not fault["loc"]:  # of several together
+        return fault["msg"]
+    field, *inside = (str(part) for part in fault["loc"])
+    name = f"EARSHOT_{field.upper()}"
+    is_secret = kind.model_fields[field].annotation is SecretStr
+    value = "" if is_secret else f"={os.environ.get(name, '')!r}"
+    where = f" at {'.'.join(inside)}" if inside else ""
+    return f"{name}{value}{where}: {fault['msg']}"
 
 
 def manual(kind: type[BaseSettings]) -> str:

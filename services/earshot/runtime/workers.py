@@ -63,7 +63,7 @@ class Worker:
                 *("-m", "earshot.runtime.worker", str(back.fileno()), str(flag.fd), str(os.getpid()), name),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=(back.fileno(), flag.fd),
-                env=os.environ | _environment(threads),
+                env=_environment(threads),
             )
         return cls(process, front, flag)
 
@@ -170,9 +170,13 @@ def _outcomes(reply: messages.Done, blobs: list[Blob]) -> list[Result | Fault]:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """One thread a worker unless told otherwise; no weights are fetched while serving."""
+    """One thread a worker unless told otherwise; no weights are fetched while serving.
+
+    How the front process is to keep memory of large messages is not for engines.
+    """
     count = str(threads)
-    return {
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    return ours | {
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from earshot.gen.v1 import speech_pb2_grpc
+import grpc
+
+from earshot.gen.v1 import speech_pb2_grpc, usage_pb2_grpc
+from earshot.quotas.meter import Meter
+from earshot.quotas.usage import UsageServicer
 from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.admission import Admission, AdmissionLimits
 from earshot.runtime.draining import Draining
@@ -21,7 +25,7 @@ from earshot.stt.engines.selection import Selection, select
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming.listeners import Listeners
-from earshot.stt.streaming.position import TOKEN_FIELD
+from earshot.stt.streaming.position import TOKEN_FIELD, Position
 from earshot.stt.streaming.service import StreamOptions, Streams
 from earshot.stt.streaming.session import Hearing, SessionLimits
 from earshot.stt.transcriber import Transcriber
@@ -46,11 +50,13 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     listeners = _listeners(settings, metrics)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     draining = Draining()
-    transcriber = Transcriber(decoders, engines, admission, metrics)
+    meter = Meter(settings, metrics)
+    transcriber = Transcriber(decoders, engines, admission, meter, metrics)
     streams = Streams(
         Hearing(listeners, engines, draining, metrics, SessionLimits.of(settings)),
         admission,
-        Seals(KeyRing(settings.resume_keys_file), _PURPOSE, settings.resume_token_seconds, TOKEN_FIELD),
+        meter,
+        _seals(settings),
         StreamOptions.of(settings),
     )
     options = ServicerOptions.of(settings, selection.fallback_reason)
@@ -68,14 +74,24 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     async def close() -> None:
         await listeners.stop()
         await transcriber.stop()
+        await meter.close()
+
+    def register(server: grpc.aio.Server) -> None:
+        speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server)
+        usage_pb2_grpc.add_UsageServicer_to_server(UsageServicer(meter, settings), server)
 
     service = Service(
-        register=lambda server: speech_pb2_grpc.add_SpeechToTextServicer_to_server(servicer, server),
+        register=register,
         load=load,
         close=close,
         draining=draining,
     )
     await Server(settings, metrics, health).run(service)
+
+
+def _seals(settings: SpeechSettings) -> Seals[Position]:
+    keys = KeyRing(settings.resume_keys_file)
+    return Seals(keys, _PURPOSE, Position, settings.resume_token_seconds, TOKEN_FIELD)
 
 
 def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Pool:
@@ -107,7 +123,9 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
         "model": selection.model,
         "device": settings.device,
         "threads": str(settings.threads),
+        "context_seconds": str(settings.context_seconds),
         "cache": str(settings.cache),
+        "name_model": settings.name_model,
     }
     spec = TaskSpec("earshot.stt.engine_task:make", options)
     return observed_pool(spec, PoolOptions.of(_ENGINES, settings), metrics, health)

@@ -7,12 +7,14 @@ from typing import Final
 from earshot import errors
 from earshot.audio.formats import AudioFormat, Encoding
 from earshot.gen.v1 import audio_pb2
-from earshot.stt.types import Feature, ModelInfo, RecognitionOptions
+from earshot.stt.types import NO_RULES, Feature, ModelInfo, RecognitionOptions, Redaction, Rules
 
 _Config = audio_pb2.RecognitionConfig
 _Explicit = audio_pb2.ExplicitDecodingConfig
 
 _CONFIG: Final = "config"  # path of the RecognitionConfig in a unary request
+_Features = audio_pb2.RecognitionFeatures
+_REDACTION: Final = "REDACTION_KIND_"
 _MAX_HINTS, _MAX_HINT_CHARACTERS = 100, 100
 
 
@@ -39,11 +41,15 @@ def _encoding(explicit: _Explicit, path: str) -> Encoding:
         ) from None
 
 
-def options(config: _Config, model: ModelInfo, path: str = _CONFIG) -> RecognitionOptions:
-    """What is wanted of ``model``. Raises ``InvalidArgumentError`` for what it cannot do."""
+def options(
+    config: _Config, model: ModelInfo, rules: Rules = NO_RULES, path: str = _CONFIG
+) -> RecognitionOptions:
+    """What is wanted of ``model``, and by ``rules``. Raises ``InvalidArgumentError`` where it cannot."""
     _check_model(config, model, path)
     _check_features(config, model, path)
     return RecognitionOptions(
+        redact=_redact(config, rules, path),
+        profanity_filter=rules.profanity_filter or config.features.profanity_filter,
         language=_language(config, model, path),
         translate=config.task == _Config.TASK_TRANSLATE,
         word_offsets=config.features.enable_word_time_offsets,
@@ -67,8 +73,6 @@ def _check_features(config: _Config, model: ModelInfo, path: str) -> None:
         (features.enable_word_time_offsets, Feature.WORD_TIME_OFFSETS, "features.enable_word_time_offsets"),
         (features.enable_word_confidence, Feature.WORD_CONFIDENCE, "features.enable_word_confidence"),
         (features.phrase_hints, Feature.PHRASE_HINTS, "features.phrase_hints"),
-        (features.profanity_filter, None, "features.profanity_filter"),
-        (features.redact, None, "features.redact"),
         (config.task == _Config.TASK_TRANSLATE, Feature.TRANSLATION, "task"),
     )
     for asked, feature, field in wanted:
@@ -84,6 +88,25 @@ def _check_features(config: _Config, model: ModelInfo, path: str) -> None:
             reason="TASK_UNKNOWN",
             field=f"{path}.task",
         )
+
+
+def _redact(config: _Config, rules: Rules, path: str) -> tuple[Redaction, ...]:
+    """The kinds that are to be taken out."""
+    possible = [kind for kind in Redaction if kind is not Redaction.NAME or rules.names]
+    names = []
+    for number in config.features.redact:
+        known = _Features.RedactionKind.values()
+        names.append(_Features.RedactionKind.Name(number) if number in known else str(number))
+    kinds = {name.removeprefix(_REDACTION).lower() for name in names}
+    unknown = kinds - set(possible)
+    if unknown:
+        raise errors.InvalidArgumentError(
+            f"{', '.join(sorted(unknown))} cannot be taken out of transcripts; it can be one of "
+            f"{', '.join(possible)}",
+            reason="REDACTION_NOT_SUPPORTED",
+            field=f"{path}.features.redact",
+        )
+    return tuple(kind for kind in possible if kind in rules.redact or kind in kinds)
 
 
 def _language(config: _Config, model: ModelInfo, path: str) -> str:

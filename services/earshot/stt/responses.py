@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from earshot.gen.v1 import audio_pb2, models_pb2
 from earshot.rpc.wire import duration
 from earshot.stt.transcriber import Recognition
 from earshot.stt.types import SAMPLE_RATE, ModelInfo, Segment, Word
+
+# What is done to the transcripts of every model.
+_OF_ALL: Final = (models_pb2.MODEL_FEATURE_PROFANITY_FILTER, models_pb2.MODEL_FEATURE_REDACTION)
 
 
 def results(recognition: Recognition) -> list[audio_pb2.SpeechRecognitionResult]:
@@ -56,7 +61,8 @@ def model(info: ModelInfo, fallback_reason: str, limits: models_pb2.RequestLimit
         is_default=True,
         language_codes=info.languages,
         features=[
-            models_pb2.ModelFeature.Value(f"MODEL_FEATURE_{feature.name}") for feature in info.features
+            *(models_pb2.ModelFeature.Value(f"MODEL_FEATURE_{feature.name}") for feature in info.features),
+            *_OF_ALL,
         ],
         sample_rate_hertz=SAMPLE_RATE,
         checksum=info.checksum,

@@ -21,7 +21,7 @@ from earshot.stt import requests, responses
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming.service import Streams
 from earshot.stt.transcriber import Recognition, Transcriber
-from earshot.stt.types import ModelInfo
+from earshot.stt.types import ModelInfo, Rules
 
 _Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -35,6 +35,7 @@ class ServicerOptions:
     max_message_bytes: int
     max_request_seconds: float
     max_audio_seconds: float
+    rules: Rules
 
     @classmethod
     def of(cls, settings: SpeechSettings, fallback_reason: str) -> ServicerOptions:
@@ -45,6 +46,7 @@ class ServicerOptions:
             max_message_bytes=settings.max_message_bytes,
             max_request_seconds=settings.max_request_seconds,
             max_audio_seconds=settings.max_audio_seconds,
+            rules=settings.rules,
         )
 
 
@@ -60,12 +62,13 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
         """One clip, whole."""
         started = time.monotonic()
         model = self._model()
-        calls.current().codec = codec_of(request.config, request.content)
-        check_message(request.ByteSize(), self._options.max_message_bytes, "content", LONG_CLIP)
+        call, content = calls.current(), request.content  # a copy, each time that it is asked for
+        call.codec = codec_of(request.config, content)
+        check_message(call.received_bytes, self._options.max_message_bytes, "content", LONG_CLIP)
         recognition = await self._transcriber.transcribe(
-            request.content,
+            content,
             requests.audio_format(request.config),
-            requests.options(request.config, model),
+            requests.options(request.config, model, self._options.rules),
             deadline_of(context, self._options.max_request_seconds),
         )
         metadata = self._metadata(model, recognition, time.monotonic() - started)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from earshot.audio.formats import AudioFormat
+from earshot.quotas.meter import Meter
+from earshot.quotas.types import Unit, milliseconds
 from earshot.runtime import calls
 from earshot.runtime.admission import Admission
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.calls import Stage
+from earshot.runtime.copying import into_memory
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool
 from earshot.stt import wire
@@ -37,9 +40,11 @@ class Recognition:
 class Transcriber:
     """The core of the service: it knows neither gRPC nor an engine."""
 
-    def __init__(self, decoders: Pool, engines: Pool, admission: Admission, metrics: Metrics) -> None:
+    def __init__(
+        self, decoders: Pool, engines: Pool, admission: Admission, meter: Meter, metrics: Metrics
+    ) -> None:
         self._decoders, self._engines = decoders, engines
-        self._admission, self._metrics = admission, metrics
+        self._admission, self._meter, self._metrics = admission, meter, metrics
         self.model: ModelInfo | None = None  # until it is loaded
 
     async def start(self) -> None:
@@ -59,28 +64,34 @@ class Transcriber:
     ) -> Recognition:
         """Writes down a clip. ``deadline`` is by ``time.monotonic``.
 
-        Raises ``ResourceExhaustedError`` when the service is full, ``InvalidArgumentError`` or
-        ``OutOfRangeError`` for audio that cannot be taken, ``DeadlineExceededError``, and
-        ``UnavailableError`` when workers died on it.
+        Raises ``ResourceExhaustedError`` when the service is full or a quota used up,
+        ``InvalidArgumentError`` or ``OutOfRangeError`` for audio that cannot be taken,
+        ``DeadlineExceededError``, and ``UnavailableError`` when workers died on it.
         """
+        await self._meter.check(Unit.AUDIO)
         with self._admission.permit(len(content)):
             decoded = await self._decode(content, audio_format, deadline)
-            seconds = wire.decode_seconds(decoded.body)
-            self._count_audio(seconds, len(content), decoded)
-            heard = await self._hear(decoded, options, deadline)
+            with decoded.blob or Blob.empty() as samples:
+                seconds = wire.decode_seconds(decoded.body)
+                self._count_audio(seconds, len(content), decoded)
+                async with self._meter.paying(Unit.AUDIO, self._name, milliseconds(seconds), content):
+                    heard = await self._hear(samples, options, deadline)
         recognition = Recognition(wire.decode_transcript(heard.body), seconds, _timed(decoded, heard))
         self._count_speech(recognition)
         return recognition
 
     async def _decode(self, content: bytes, audio_format: AudioFormat, deadline: float) -> Outcome:
-        with Blob.of(content) as file:
+        with await into_memory(content) as file:
             decoded = await self._decoders.submit(wire.encode(audio_format), file, deadline)
         _spend(decoded, Stage.DECODE)
         return decoded
 
-    async def _hear(self, decoded: Outcome, options: RecognitionOptions, deadline: float) -> Outcome:
-        with decoded.blob or Blob.empty() as samples:
-            heard = await self._engines.submit(wire.encode(options), samples, deadline)
+    @property
+    def _name(self) -> str:
+        return self.model.name if self.model else ""
+
+    async def _hear(self, samples: Blob, options: RecognitionOptions, deadline: float) -> Outcome:
+        heard = await self._engines.submit(wire.encode(options), samples, deadline)
         self._admission.observe(heard.work_seconds)
         _spend(heard, Stage.INFERENCE)
         return heard

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # the front process handles samples without looking at them
+    import numpy as np
+    from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000  # hertz; every engine hears 16-bit mono samples at this rate
 
-Samples = NDArray[np.int16]
+Samples: TypeAlias = "NDArray[np.int16]"
 
 
 class Feature(StrEnum):
@@ -23,6 +24,16 @@ class Feature(StrEnum):
     LANGUAGE_DETECTION = "language_detection"
     TRANSLATION = "translation"
     PHRASE_HINTS = "phrase_hints"
+
+
+class Redaction(StrEnum):
+    """Kinds of personal data that can be taken out of a transcript."""
+
+    NUMBER = "number"
+    EMAIL = "email"
+    CARD = "card"
+    PHONE = "phone"
+    NAME = "name"  # where there is a model that finds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,21 @@ class RecognitionOptions:
     word_offsets: bool = False
     word_confidence: bool = False
     phrase_hints: tuple[str, ...] = ()
+    redact: tuple[Redaction, ...] = ()
+    profanity_filter: bool = False
+    goes_on: bool = False  # the clip is a stretch of a stream: before and after it there may be more
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator wants done to every transcript, whatever the request says."""
+
+    redact: frozenset[Redaction] = frozenset()
+    profanity_filter: bool = False
+    names: bool = False  # there is a model that finds names, for requests too
+
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A scripted service on a real port, asked by the sync and by the async client alike."""
+"""Scripted services on real ports, asked by the sync and by the async client alike."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any, Protocol
 
 import pytest
 
-from earshot.client import AsyncClient, Client, RetryPolicy
+from earshot.client import AsyncClient, Client
+from tests.rpc.client.listening import HASTY, Heard, Listen
 from tests.rpc.client.scripted import Script, served
-
-# Retries at once: no test waits for a back-off.
-HASTY = RetryPolicy(initial=0.0, maximum=0.0)
-
+from tests.rpc.client.streaming_service import Service, serving
 
 Settings = dict[str, Any]
 
@@ -46,3 +44,25 @@ def ask(request: pytest.FixtureRequest, script: Script) -> Ask:
         return asyncio.run(answer(*args, **options))
 
     return sync if request.param == "sync" else run
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with serving(Service()) as running:
+        yield running
+
+
+@pytest.fixture(params=["sync", "async"])
+def listen(request: pytest.FixtureRequest, service: Service) -> Listen:
+    def sync(source: Any, **options: Any) -> Heard:
+        with Client(service.target, retry=HASTY) as client, client.stream(source, **options) as stream:
+            return list(stream), stream.result
+
+    async def listened(source: Any, **options: Any) -> Heard:
+        async with (
+            AsyncClient(service.target, retry=HASTY) as client,
+            client.stream(source, **options) as stream,
+        ):
+            return [event async for event in stream], stream.result
+
+    return sync if request.param == "sync" else lambda *a, **k: asyncio.run(listened(*a, **k))

@@ -20,6 +20,8 @@ from earshot.gen.v1 import (
     models_pb2,
     speech_pb2,
     speech_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
 )
 from earshot.rpc import status
 from earshot.rpc.wire import duration
@@ -101,6 +103,14 @@ class ZeroShotClassifier(classification_pb2_grpc.ZeroShotClassifierServicer):
         return self._script.answer("ZeroShotClassifier.ListModels", request, context)
 
 
+class Usage(usage_pb2_grpc.UsageServicer):
+    def __init__(self, script: Script) -> None:
+        self._script = script
+
+    def GetUsage(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return self._script.answer("GetUsage", request, context)
+
+
 @contextmanager
 def served(script: Script) -> Iterator[Script]:
     """The script behind a free port of this machine."""
@@ -109,6 +119,7 @@ def served(script: Script) -> Iterator[Script]:
     )
     speech_pb2_grpc.add_SpeechToTextServicer_to_server(SpeechToText(script), server)
     classification_pb2_grpc.add_ZeroShotClassifierServicer_to_server(ZeroShotClassifier(script), server)
+    usage_pb2_grpc.add_UsageServicer_to_server(Usage(script), server)
     script.target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     try:
@@ -180,3 +191,13 @@ def text_models() -> classification_pb2.ZeroShotClassifierListModelsResponse:
     """One text model."""
     model = models_pb2.Model(name="minilm", engine="embedding", fallback_reason="no NLI weights")
     return classification_pb2.ZeroShotClassifierListModelsResponse(models=[model])
+
+
+def used() -> usage_pb2.GetUsageResponse:
+    """An answer to GetUsage: one record, which is also the total, and one quota."""
+    record = usage_pb2.UsageRecord(client="acme", day="2026-11-25", model="tiny", calls=3, characters=12)
+    record.audio_duration.CopyFrom(duration(90.5))
+    record.cost.currency_code, record.cost.units, record.cost.nanos = "EUR", 1, 250_000_000
+    quota = usage_pb2.QuotaState(quota="audio_seconds_per_day", limit=3600, used=90.5)
+    quota.reset_time.FromJsonString("2026-11-26T00:00:00Z")
+    return usage_pb2.GetUsageResponse(records=[record], total=record, quotas=[quota])

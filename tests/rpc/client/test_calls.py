@@ -27,6 +27,8 @@ AUDIO: dict[str, Any] = {
     "word_offsets": True,
     "word_confidence": True,
     "phrase_hints": ("earshot", "envoy"),
+    "redact": ("number", "email"),
+    "profanity_filter": True,
     "translate": True,
 }
 LABELS: dict[str, Any] = {
@@ -47,6 +49,8 @@ def _check_audio(config: audio_pb2.RecognitionConfig) -> None:
     assert config.features.enable_word_time_offsets
     assert config.features.enable_word_confidence
     assert list(config.features.phrase_hints) == ["earshot", "envoy"]
+    assert list(config.features.redact) == [1, 2]
+    assert config.features.profanity_filter
     assert config.task == config.TASK_TRANSLATE
 
 
@@ -246,7 +250,12 @@ def test_an_argument_that_is_none(ask: Ask, script: Script, method: str, args: t
 
 
 @pytest.mark.parametrize(
-    ("args", "options"), [((b"x", "a,b"), {}), ((b"x", ["a"]), {"phrase_hints": "earshot"})]
+    ("args", "options"),
+    [
+        ((b"x", "a,b"), {}),
+        ((b"x", ["a"]), {"phrase_hints": "earshot"}),
+        ((b"x", ["a"]), {"redact": "number"}),
+    ],
 )
 def test_one_string_is_not_a_list_of_its_letters(
     ask: Ask, script: Script, args: tuple[Any, ...], options: dict[str, Any]
@@ -254,4 +263,12 @@ def test_one_string_is_not_a_list_of_its_letters(
     with pytest.raises(InvalidArgumentError, match="list of strings"):
         ask("classify_speech", *args, **options)
 
+    assert not script.calls
+
+
+def test_what_cannot_be_taken_out(ask: Ask, script: Script) -> None:
+    with pytest.raises(InvalidArgumentError, match="number, email, card, name, phone") as caught:
+        ask("recognize", b"x", redact=["names"])
+
+    assert caught.value.field == "redact"
     assert not script.calls

@@ -82,12 +82,15 @@ def test_the_page_has_what_was_saved_between_its_markers(tmp_path: Path) -> None
     assert page.rendered(made, tmp_path) == made
 
 
-@pytest.mark.parametrize("text", ["no place\n", _place("ours") + _place("no")])
-def test_no_result_is_left_out_and_no_place_empty(text: str, tmp_path: Path) -> None:
+def test_no_result_is_left_out(tmp_path: Path) -> None:
     harness.save("ours", _report(), Scale(), tmp_path)
 
-    with pytest.raises(LookupError, match=r"ours|no"):
-        page.rendered(text, tmp_path)
+    with pytest.raises(LookupError, match="ours"):
+        page.rendered(_place("other"), tmp_path)
+
+
+def test_a_place_without_a_result_says_how_to_get_one(tmp_path: Path) -> None:
+    assert "`python -m benchmarks other`" in page.rendered(_place("other"), tmp_path)
 
 
 def test_a_plot_is_drawn(tmp_path: Path) -> None:

@@ -16,11 +16,17 @@ from benchmarks.__main__ import known
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the digits checkpoint is converted, once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["codecs", "rpc_cost", "versus_fastapi"])
-def test_one_of_each_kind_runs(name: str, tmp_path: Path, shared: Path) -> None:
+def test_one_of_each_kind_runs(name: str, tmp_path: Path, cache: Path, shared: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", name, "--short", "--results", str(tmp_path)]
-    environment = os.environ | {"EARSHOT_SHARED": str(shared), "EARSHOT_CACHE": str(tmp_path / "cache")}
+    environment = os.environ | {"EARSHOT_SHARED": str(shared), "EARSHOT_CACHE": str(cache)}
 
     run = subprocess.run(
         command, cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True, timeout=580

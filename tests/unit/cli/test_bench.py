@@ -101,6 +101,15 @@ def test_wrong_usage(run: Run, script: Script, arguments: list[str], says: str) 
     assert says in result.stderr
 
 
+def test_the_key_goes_with_every_call(run: Run, script: Script) -> None:
+    script.always = heard()
+
+    result = run("bench", "--mix", "recognize", "--calls", "2", "--api-key", "a-key")
+
+    assert result.exit_code == ExitCode.OK
+    assert {call.metadata["x-api-key"] for call in script.calls} == {"a-key"}
+
+
 def test_nobody_there(run: Run) -> None:
     result = run("bench", "127.0.0.1:1", "--timeout", "5")
 

@@ -8,7 +8,14 @@ import grpc
 import pytest
 
 from earshot.client.retry import Attempts, RetryPolicy
-from earshot.errors import DeadlineExceededError, InvalidArgumentError, UnavailableError
+from earshot.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    QuotaExceededError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+from earshot.rpc.status import to_grpc_status
 
 FAILURE = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "gone")
 
@@ -103,6 +110,20 @@ def test_a_wait_must_end_before_the_deadline(timeout: float, fits: bool) -> None
     else:
         with pytest.raises(UnavailableError):
             attempts.pause_after(FAILURE)
+
+
+def test_a_quota_is_not_waited_for_however_soon_it_resets() -> None:
+    full = to_grpc_status(ResourceExhaustedError("full", retry_after=0.1))
+    over = to_grpc_status(QuotaExceededError("used up", retry_after=0.1))
+
+    assert Attempts(RetryPolicy(), 10, "id").pause_after(_failed(full)) >= 0.1
+    with pytest.raises(QuotaExceededError):
+        Attempts(RetryPolicy(), 10, "id").pause_after(_failed(over))
+
+
+def _failed(status: grpc.Status) -> grpc.aio.AioRpcError:
+    trailers = grpc.aio.Metadata(*status.trailing_metadata)
+    return grpc.aio.AioRpcError(status.code, grpc.aio.Metadata(), trailers, status.details)
 
 
 def test_time_runs_down_to_an_error() -> None:

@@ -16,7 +16,16 @@ TREE = [
     (errors.PermissionDeniedError("m"), grpc.StatusCode.PERMISSION_DENIED),
     (errors.NotFoundError("m"), grpc.StatusCode.NOT_FOUND),
     (errors.ResourceExhaustedError("m", retry_after=1.5), grpc.StatusCode.RESOURCE_EXHAUSTED),
-    (errors.QuotaExceededError("m", subject="audio-seconds/day"), grpc.StatusCode.RESOURCE_EXHAUSTED),
+    (
+        errors.QuotaExceededError(
+            "m",
+            retry_after=1.5,
+            subject="client:acme",
+            quota=errors.Quota("audio_seconds_per_day", 3600.0, 12.5, 1_795_651_200.0),
+        ),
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ),
+    (errors.QuotaExceededError("m", subject="of another version"), grpc.StatusCode.RESOURCE_EXHAUSTED),
     (errors.FailedPreconditionError("m"), grpc.StatusCode.FAILED_PRECONDITION),
     (errors.DeadlineExceededError("m"), grpc.StatusCode.DEADLINE_EXCEEDED),
     (errors.CancelledError("m"), grpc.StatusCode.CANCELLED),

@@ -79,3 +79,24 @@ async def test_a_failure_beside_that_nobody_waits_for_is_no_failure() -> None:
 
     outbox.start(fails())
     assert await _all(outbox, _say(outbox, 1)) == [1]
+
+
+async def test_it_shows_that_it_lives_while_there_is_nothing_to_say() -> None:
+    outbox = Outbox[str]()
+    signs = iter(range(1_000))
+    replies = outbox.replies(_for_ever(), outbox.show_life(lambda: f"alive {next(signs)}", 0.01))
+    assert [await anext(replies) for _ in range(3)] == ["alive 0", "alive 1", "alive 2"]
+    await replies.aclose()
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_who_talks_need_not_show_that_it_lives() -> None:
+    outbox = Outbox[str]()
+
+    async def talks() -> None:
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            await outbox.say("word")
+
+    replies = outbox.replies(talks(), outbox.show_life(lambda: "alive", 60.0))
+    assert {one async for one in replies} == {"word"}

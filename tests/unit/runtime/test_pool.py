@@ -202,6 +202,14 @@ async def test_an_engine_process_has_no_grpc_and_one_thread() -> None:
         assert (await made.submit(b"environment OMP_NUM_THREADS")).body == b"3"
 
 
+async def test_how_the_front_process_keeps_memory_is_not_for_its_workers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "134217728")
+    async with pool() as made:
+        assert (await made.submit(b"environment MALLOC_TRIM_THRESHOLD_")).body == b""
+
+
 async def test_a_worker_dies_with_its_front_process(tmp_path: Path) -> None:
     script = (
         "import asyncio, sys\n"

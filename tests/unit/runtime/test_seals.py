@@ -49,11 +49,11 @@ def _write(path: Path, *lines: str) -> None:
     fresh.replace(path)
 
 
-def _made(keys: Path | None, purpose: str = "test", lifetime: float = 60.0) -> Seals:
-    return Seals(KeyRing(keys), purpose, lifetime, "config.token")
+def _made(keys: Path | None, purpose: str = "test", lifetime: float = 60.0) -> Seals[bytes]:
+    return Seals(KeyRing(keys), purpose, bytes, lifetime, "config.token")
 
 
-def _reason(made: Seals, token: str) -> str:
+def _reason(made: Seals[bytes], token: str) -> str:
     with pytest.raises(errors.InvalidArgumentError) as caught:
         made.open(token)
     assert caught.value.field == "config.token"
@@ -68,6 +68,13 @@ def test_what_was_sealed_opens(content: bytes) -> None:
 
 def test_it_opens_on_every_replica_that_has_the_key(keys: Path) -> None:
     assert _made(keys).open(_made(keys).seal(b"there")) == b"there"
+
+
+@pytest.mark.parametrize("content", [[], "", {"far": 1}])
+def test_content_of_another_type_is_refused(keys: Path, content: object) -> None:
+    """As another version of the service may have sealed it."""
+    token = Seals(KeyRing(keys), "test", object, 60.0, "config.token").seal(content)
+    assert _reason(_made(keys), token) == "RESUME_TOKEN_MALFORMED"
 
 
 def test_without_a_file_it_opens_here_alone() -> None:

@@ -192,7 +192,7 @@ class Samples:
         while self._encoder is not None:
             if content := self._encode(self._encoder):
                 return self._numbered(content)
-            if not (self.unsent or self._finished):
+            if not (self._finished or self.unsent >= BYTES_PER_SAMPLE):
                 break
         if not self._alive:
             return None
@@ -214,7 +214,8 @@ class Samples:
 
     def _encode(self, encoder: Encoder) -> bytes:
         begin = self._sent - self._start
-        samples = bytes(self._kept[begin : begin + STEP])
+        whole = self.unsent - self.unsent % BYTES_PER_SAMPLE  # pieces may be cut within a sample
+        samples = bytes(self._kept[begin : begin + min(whole, STEP)])
         if samples:
             self._sent += len(samples)
             return encoder.encode(samples)

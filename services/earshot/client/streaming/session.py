@@ -210,4 +210,6 @@ def _pause_for(error: errors.EarshotError) -> float | None:
         return 0.0
     if any(sign in error.message for sign in _BROKEN):
         return 0.0
+    if isinstance(error, errors.QuotaExceededError):  # nothing is lost while it is waited for
+        return error.retry_after or None
     return least_pause(error)

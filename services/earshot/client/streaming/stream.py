@@ -31,7 +31,8 @@ Begin: TypeAlias = Callable[[bool], "tuple[Any, str]"]
 UNCOMMITTED: Final = 64 * 1024 * 1024  # bytes
 GIVE_UP: Final = 60.0  # seconds
 KEEP_ALIVE: Final = 15.0  # seconds without audio, after which the stream shows that it lives
-SILENT: Final = 120.0  # seconds without a word from the service, after which the connection counts as dead
+# Seconds without a word from the service, after which the connection counts as dead: it says one every 5 s.
+SILENT: Final = 30.0
 
 
 class AsyncStream(AsyncIterator[Event]):

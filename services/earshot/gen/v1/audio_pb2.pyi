@@ -220,7 +220,9 @@ class RecognitionFeatures(_message.Message):
         REDACTION_KIND_CARD: RecognitionFeatures._RedactionKind.ValueType  # 3
         """Payment card numbers."""
         REDACTION_KIND_NAME: RecognitionFeatures._RedactionKind.ValueType  # 4
-        """Names of persons."""
+        """Names of persons; refused where the service has no model that finds them."""
+        REDACTION_KIND_PHONE: RecognitionFeatures._RedactionKind.ValueType  # 5
+        """Telephone numbers."""
 
     class RedactionKind(_RedactionKind, metaclass=_RedactionKindEnumTypeWrapper):
         """The kinds of personal data that can be taken out of a transcript."""
@@ -234,7 +236,9 @@ class RecognitionFeatures(_message.Message):
     REDACTION_KIND_CARD: RecognitionFeatures.RedactionKind.ValueType  # 3
     """Payment card numbers."""
     REDACTION_KIND_NAME: RecognitionFeatures.RedactionKind.ValueType  # 4
-    """Names of persons."""
+    """Names of persons; refused where the service has no model that finds them."""
+    REDACTION_KIND_PHONE: RecognitionFeatures.RedactionKind.ValueType  # 5
+    """Telephone numbers."""
 
     ENABLE_WORD_TIME_OFFSETS_FIELD_NUMBER: _builtins.int
     ENABLE_WORD_CONFIDENCE_FIELD_NUMBER: _builtins.int
@@ -253,7 +257,10 @@ class RecognitionFeatures(_message.Message):
 
     @_builtins.property
     def redact(self) -> _containers.RepeatedScalarFieldContainer[Global___RecognitionFeatures.RedactionKind.ValueType]:
-        """Replace what tells of a person by the name of its kind, as "[EMAIL]"."""
+        """Replace what tells of a person by the name of its kind, as "[EMAIL]", in
+        the transcript and in the words. Streams then have no interim results:
+        they would say what is not yet known to be personal.
+        """
 
     def __init__(
         self,
@@ -423,7 +430,10 @@ class RecognitionMetadata(_message.Message):
 
     @_builtins.property
     def billed_duration(self) -> _duration_pb2.Duration:
-        """Length of the audio that counts against quotas and is billed."""
+        """Length of the audio that counts against quotas and is billed. In streams,
+        of this stretch; silence counts as well, so that all that is billed is the
+        summary's audio_received.
+        """
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from earshot.weights import cache_folder
 
 DEVICES: Final = ("auto", "cpu", "cuda")
 _LONGEST_WINDOW: Final = 28.0  # seconds; Whisper hears 30, and half a second of silence is kept around
+_FULL_CONTEXT: Final = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class EngineOptions:
     device: str = "auto"  # one of DEVICES
     threads: int = 1
     max_window: float = 0.0  # seconds of audio that Whisper is given at once; 0: by the model
+    context: float = 0.0  # seconds that faster-whisper encodes at the least; 0: by the model
     compute_type: str = ""  # of CTranslate2; empty: int8 on a CPU, float16 on a GPU
 
     @classmethod
@@ -37,6 +39,7 @@ class EngineOptions:
             device=device,
             threads=int(_number(options, "threads", 1, 1, 1024)),
             max_window=_number(options, "max_window_seconds", 0, 0, _LONGEST_WINDOW),
+            context=_number(options, "context_seconds", 0, 0, _FULL_CONTEXT),
             compute_type=options.get("compute_type", ""),
         )
 

@@ -26,6 +26,10 @@ _FROM_BCP47: Final = {bcp47: code for code, bcp47 in _TO_BCP47.items()}
 # their place over the whole of Whisper's 30 s, what is smaller does so for an utterance.
 _SMALLEST_PUBLISHED: Final = 384
 _LONG_WINDOW, _SHORT_WINDOW = 28.0, 2.0
+# Seconds that the encoder is given at the least, the rest of them silence. What is published was trained on
+# 30; the small ones hear digits as well in 10 (docs/performance.md), and that costs a fifth.
+_FULL_CONTEXT, _SHORT_CONTEXT = 30.0, 10.0
+_MARGIN: Final = 1.0  # seconds of silence after speech that is nearly as long as that
 _TOKEN: Final = 0.02  # seconds of audio that a token of Whisper's decoder attends to at the least
 # Checkpoints by these names were never taught to translate, whatever their vocabulary holds.
 _NO_TRANSLATION: Final = ("turbo", "distil")
@@ -80,6 +84,16 @@ def segmenter(width: int, max_window: float) -> SpeechSegmenter:
     """Cuts as suits a model of that width; ``max_window`` is in seconds, 0 leaves it to the model."""
     suited = _LONG_WINDOW if width >= _SMALLEST_PUBLISHED else _SHORT_WINDOW
     return SpeechSegmenter(Segmentation(max_window=max_window or suited))
+
+
+def context(width: int, least: float) -> float:
+    """Seconds that the encoder of a model of that width is given at the least; ``least`` 0: what suits it."""
+    return least or (_FULL_CONTEXT if width >= _SMALLEST_PUBLISHED else _SHORT_CONTEXT)
+
+
+def encoded_seconds(waveform: Waveform, least: float) -> float:
+    """What the encoder is given for a window of speech: whole seconds, so that shapes repeat."""
+    return float(min(_FULL_CONTEXT, max(least, np.ceil(len(waveform) / SAMPLE_RATE + _MARGIN))))
 
 
 def raise_if(cancelled: Callable[[], bool]) -> None:

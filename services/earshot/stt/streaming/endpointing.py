@@ -17,7 +17,8 @@ from typing import Final
 
 import numpy as np
 
-from earshot.stt.speech_segments import FRAME, NOTHING_HEARD, SpeechDetector
+from earshot.stt.speech_segments import FRAME, SpeechDetector
+from earshot.stt.streaming.gate import GatedDetector
 from earshot.stt.streaming.wire import Endpointing, Event, Span
 from earshot.stt.types import SAMPLE_RATE, Samples
 
@@ -51,7 +52,7 @@ class Endpointer:
         self._restart()
 
     def _restart(self) -> None:
-        self._carried = NOTHING_HEARD
+        self._gated = GatedDetector(self._detector, _RELEASE)
         self._probabilities: list[float] = []
         self._decided = 0  # frames that have been looked at
         self._stretch: _Stretch | None = None
@@ -104,8 +105,8 @@ class Endpointer:
         take = min(left if last else left - left % FRAME, _BLOCK)
         if take <= 0:
             return False
-        found, self._carried = self._detector.advance(self._samples[done : done + take], self._carried)
-        self._probabilities.extend(found.tolist())
+        found = self._gated.probabilities(self._samples, done, done + take)
+        self._probabilities.extend(found)
         return True
 
     def _decide(self, frame: int) -> tuple[Span, Samples] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,7 +14,7 @@ from earshot.gen.v1 import speech_pb2, streaming_pb2
 from earshot.rpc.streams import misplaced
 from earshot.stt import requests
 from earshot.stt.streaming.wire import Endpointing
-from earshot.stt.types import ModelInfo, RecognitionOptions
+from earshot.stt.types import NO_RULES, ModelInfo, RecognitionOptions, Rules
 
 _CONFIG: Final = "streaming_config.config"
 _ENDPOINTING: Final = "streaming_config.streaming_features.endpointing"
@@ -36,14 +36,21 @@ class Order:
     field: str = _CONFIG
 
 
-def order(config: speech_pb2.StreamingRecognitionConfig, model: ModelInfo, longest_segment: float) -> Order:
-    """What ``config`` asks of ``model``. Raises ``InvalidArgumentError``."""
+def order(
+    config: speech_pb2.StreamingRecognitionConfig,
+    model: ModelInfo,
+    longest_segment: float,
+    rules: Rules = NO_RULES,
+) -> Order:
+    """What ``config`` asks of ``model``, and the ``rules``. Raises ``InvalidArgumentError``."""
     features = config.streaming_features
+    options = requests.options(config.config, model, rules, _CONFIG)
     return Order(
         audio_format=requests.audio_format(config.config, _CONFIG),
-        options=requests.options(config.config, model, _CONFIG),
+        options=replace(options, goes_on=True),
         endpointing=_endpointing(features.endpointing, longest_segment),
-        interims=features.interim_results,
+        # They would say what is not yet known to be personal.
+        interims=features.interim_results and not options.redact,
         events=features.voice_activity_events,
         encoded_anew=bool(config.resume_token) and config.audio_from_committed_offset,
     )

@@ -29,7 +29,7 @@ _KINDS: Constant = {
 class Answering:
     """What every message of a stream needs beside the reply."""
 
-    seals: Seals
+    seals: Seals[position.Position]
     selection: audio_pb2.ModelSelection
     replica: str
 
@@ -50,7 +50,7 @@ class Answering:
         return message
 
     def _token(self, where: position.Position) -> str:
-        return position.seal(where, self.seals)
+        return self.seals.seal(where)
 
     def _metadata(self, final: Final) -> audio_pb2.RecognitionMetadata:
         return audio_pb2.RecognitionMetadata(

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from earshot.gen.v1 import audio_pb2, speech_pb2
+from earshot.quotas.meter import Meter
+from earshot.quotas.tab import Tab
+from earshot.quotas.types import Unit, milliseconds
 from earshot.rpc.codecs import codec_of
 from earshot.rpc.streams import first_config
 from earshot.runtime import calls
@@ -17,7 +20,7 @@ from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming import position, requests
 from earshot.stt.streaming.responses import Answering
 from earshot.stt.streaming.session import Hearing, Session
-from earshot.stt.types import ModelInfo
+from earshot.stt.types import SAMPLE_RATE, ModelInfo, Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +30,26 @@ class StreamOptions:
     share: float  # of a worker
     longest_segment: float  # seconds
     replica: str
+    rules: Rules
 
     @classmethod
     def of(cls, settings: SpeechSettings) -> StreamOptions:
         """The part of the settings that concerns streams at the edge."""
-        return cls(settings.stream_share, settings.max_segment_seconds, settings.replica)
+        return cls(settings.stream_share, settings.max_segment_seconds, settings.replica, settings.rules)
 
 
 class Streams:
     """All streams of a replica."""
 
-    def __init__(self, hearing: Hearing, admission: Admission, seals: Seals, options: StreamOptions) -> None:
-        self._hearing, self._admission = hearing, admission
+    def __init__(
+        self,
+        hearing: Hearing,
+        admission: Admission,
+        meter: Meter,
+        seals: Seals[position.Position],
+        options: StreamOptions,
+    ) -> None:
+        self._hearing, self._admission, self._meter = hearing, admission, meter
         self._seals, self._options = seals, options
 
     async def answer(
@@ -46,20 +57,23 @@ class Streams:
     ) -> AsyncGenerator[speech_pb2.StreamingRecognizeResponse, None]:
         """The messages of one connection. What keeps it from beginning is raised before the first.
 
-        Raises ``InvalidArgumentError``, ``ResourceExhaustedError`` when the replica is full,
-        ``UnavailableError`` when it leaves or a worker has died, ``DeadlineExceededError`` for a caller
-        who says nothing.
+        Raises ``InvalidArgumentError``, ``ResourceExhaustedError`` when the replica is full or a quota
+        used up, ``UnavailableError`` when it leaves or a worker has died, ``DeadlineExceededError`` for a
+        caller who says nothing.
         """
         config = await first_config(messages, self._hearing.limits.idle)
-        order = requests.order(config, model, self._options.longest_segment)
+        order = requests.order(config, model, self._options.longest_segment, self._options.rules)
         where = position.opened(config, model.name, self._seals)
         if self._hearing.draining.is_on:
             raise gone()
         if config.resume_token:
             self._hearing.metrics.streams_resumed.inc()
         answering = Answering(self._seals, selection, self._options.replica)
+        await self._meter.check(Unit.AUDIO)
+        paid = milliseconds(where.origin / SAMPLE_RATE)
+        tab = Tab(self._meter, Unit.AUDIO, model.name, where.stream, paid)
         with self._admission.permit(0, self._options.share):
-            session = Session(self._hearing, order, where)
+            session = Session(self._hearing, order, where, tab)
             async with contextlib.aclosing(session.replies(_noted(messages, config))) as replies:
                 async for reply in replies:
                     yield answering.message(reply)

@@ -17,11 +17,13 @@ from typing import Final as Constant
 import msgspec
 
 from earshot import errors
+from earshot.quotas.tab import Tab
+from earshot.quotas.types import milliseconds
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.draining import Draining, gone
 from earshot.runtime.metrics import Metrics
-from earshot.runtime.outbox import Outbox
+from earshot.runtime.outbox import ALIVE, Outbox
 from earshot.runtime.pool import Pool
 from earshot.stt import wire as engine_wire
 from earshot.stt.settings import SpeechSettings
@@ -37,6 +39,7 @@ from earshot.stt.types import SAMPLE_RATE
 _AHEAD: Constant = 2  # stretches that may be at engines or wait to be given out, beside the one awaited
 _ACKNOWLEDGE: Constant = 1.0  # seconds between acknowledgements while chunks come
 _NEWS: Constant = SAMPLE_RATE * 4 // 10  # samples of new speech that are worth another interim result
+_SILENCE: Constant = 5_000  # milliseconds of it that are charged together
 # What is listened to at once, so that other streams get their turn.
 _PIECE: Constant = 8 * 1024  # bytes of a coded file: seconds of audio
 _RAW_PIECE: Constant = 4  # seconds of raw samples
@@ -87,8 +90,8 @@ class _Step:
 class Session:
     """Make one for each connection."""
 
-    def __init__(self, hearing: Hearing, order: requests.Order, position: Position) -> None:
-        self._hearing, self._order, self._position = hearing, order, position
+    def __init__(self, hearing: Hearing, order: requests.Order, position: Position, tab: Tab) -> None:
+        self._hearing, self._order, self._position, self._tab = hearing, order, position, tab
         mark = position.mark
         if order.encoded_anew:
             mark = mark.encoded_anew(order.audio_format, position.origin)
@@ -106,10 +109,15 @@ class Session:
     async def replies(self, messages: requests.Requests) -> AsyncGenerator[Reply, None]:
         """All that is said to the caller. Raises what ends the stream before its end."""
         yield Reply(acknowledgement=Acknowledgement(self._ledger.acked, self._position))
-        replies = self._out.replies(self._give_out(), self._listen(messages), self._leave())
+        living = self._out.show_life(self._sign_of_life, ALIVE)
+        replies = self._out.replies(self._give_out(), self._listen(messages), self._leave(), living)
         async with contextlib.aclosing(replies) as said:
             async for reply in said:
                 yield reply
+
+    def _sign_of_life(self) -> Reply:
+        """Also while nothing is read, because engines are slow."""
+        return Reply(acknowledgement=Acknowledgement(self._ledger.acked))
 
     async def _leave(self) -> None:
         limits = self._hearing.limits
@@ -256,13 +264,21 @@ class Session:
             if isinstance(step, errors.EarshotError):
                 raise step
             final = _final(step, await step.work, self._order) if step.work else None
+            await self._charge(step.position.origin, at_once=final is not None)
             finals += final is not None
             self._count(step, where.origin)
             where, received = msgspec.structs.replace(step.position, finals=finals), step.heard.received
             acknowledgement = Acknowledgement(self._ledger.acked, where)
             await self._say(Reply(final=final, acknowledgement=acknowledgement))
             self._due -= 1
+        await self._charge(received)
         await self._say(Reply(summary=Summary(received, where.transcribed, finals)))
+
+    async def _charge(self, samples: int, *, at_once: bool = True) -> None:
+        """Before anything is said of what is charged; silence is charged now and then."""
+        total = milliseconds(samples / SAMPLE_RATE)
+        if at_once or total - self._tab.charged >= _SILENCE:
+            await self._tab.charge(total)
 
     def _count(self, step: _Step, origin: int) -> None:
         """A step is about to be given out; the one before had got to ``origin``."""

@@ -17,6 +17,7 @@ class Encoder:
         self._late = [b"", b"<"]
 
     def encode(self, samples: bytes) -> bytes:
+        assert len(samples) % 2 == 0
         self._late.append(samples)
         return self._late.pop(0)
 
@@ -90,6 +91,17 @@ def test_samples_are_encoded_and_the_file_is_ended() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
     assert (backlog.held, backlog.unsent) == (len(samples), 0)
     assert backlog.next() is None
+
+
+@pytest.mark.parametrize("size", [1, 3, 601, STEP + 1])
+def test_pieces_may_be_cut_within_a_sample(size: int) -> None:
+    """Also where the encoder has had all that came before each of them."""
+    backlog, samples, content = Samples(Encoder), _samples(2 * STEP), b""
+    for at in range(0, len(samples), size):
+        backlog.add(samples[at : at + size])
+        content += _sent(backlog)[1]
+    backlog.finish()
+    assert content + _sent(backlog)[1] == b"<" + samples + b">"
 
 
 @pytest.mark.parametrize("finished", [True, False])

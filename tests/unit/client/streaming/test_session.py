@@ -129,6 +129,17 @@ def test_the_service_s_own_wait_is_waited_in_full() -> None:
     assert session.broken(errors.ResourceExhaustedError("full", retry_after=3.0), 0.0).pause == 4.0
 
 
+def test_a_quota_is_waited_for_until_it_resets_if_that_is_soon() -> None:
+    session = _session()
+    session.connect(0.0)
+    session.received(_message("t1", 1.0), 0.0)
+
+    assert session.broken(errors.QuotaExceededError("used up", retry_after=30.0), 0.0).pause == 31.0
+    for wait in (0.0, 86_400.0):  # never, and too late
+        with pytest.raises(errors.QuotaExceededError):
+            session.broken(errors.QuotaExceededError("used up", retry_after=wait), 0.0)
+
+
 def test_go_away_is_followed_at_once_but_not_in_a_circle() -> None:
     session = _session()
     session.connect(0.0)

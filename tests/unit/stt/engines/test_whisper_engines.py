@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 import whisper
+from faster_whisper import WhisperModel
 
 from earshot import errors
+from earshot.stt.engines import faster_whisper
 from earshot.stt.types import Engine, Feature, RecognitionOptions, Samples, Transcript
 from earshot.weights import checksums
 from tests.unit.stt.engines.conftest import Spoken, never
@@ -37,6 +39,25 @@ def load(request: pytest.FixtureRequest, cache: Path) -> Load:
 @pytest.fixture(scope="module")
 def engine(load: Load, checkpoint: Path) -> Engine:
     return load(checkpoint)  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def load_faster_whisper(cache: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Gives the engine with these options, and the seconds of each encoding, as they come."""
+
+    def made(options: dict[str, str]) -> tuple[Engine, list[float]]:
+        engine = faster_whisper.load(str(checkpoint), {"cache": str(cache), "device": "cpu", **options})
+        seconds: list[float] = []
+        encode = WhisperModel.encode
+
+        def spy(model: Any, features: np.ndarray) -> Any:
+            seconds.append(features.shape[-1] / 100)
+            return encode(model, features)
+
+        monkeypatch.setattr(WhisperModel, "encode", spy)
+        return engine, seconds
+
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +206,29 @@ def test_windows_are_as_long_as_suits_the_model_or_as_one_says(
         calls = spied(engine, monkeypatch)
         engine.transcribe(clip, RecognitionOptions(), never)
         assert longest / 2 < max(call["seconds"] for call in calls) <= longest + 0.6
+
+
+@pytest.mark.parametrize(
+    ("options", "clip_seconds", "encoded"),
+    [
+        ({}, 11, 10.0),
+        ({"context_seconds": "30"}, 3, 30.0),
+        ({"context_seconds": "2.5", "max_window_seconds": "11"}, 11, 12.0),
+    ],
+    ids=["small models", "as one says", "a long window"],
+)
+def test_no_more_is_encoded_than_suits_the_model_or_as_one_says(
+    options: dict[str, str],
+    clip_seconds: float,
+    encoded: float,
+    load_faster_whisper: Load,
+    speech: Callable[[str], Samples],
+) -> None:
+    """Of faster-whisper: the encoder of openai-whisper takes 30 s and nothing else."""
+    engine, seconds = load_faster_whisper(options)
+    clip = np.tile(speech("clips/jfk.flac"), 3)[: round(clip_seconds * 16_000)]
+    assert engine.transcribe(clip, RecognitionOptions(), never).language == "en"
+    assert max(seconds) == encoded
 
 
 def test_an_english_checkpoint_says_that_it_knows_no_more(engine: Engine, checkpoint: Path) -> None:

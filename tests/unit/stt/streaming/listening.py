@@ -27,9 +27,10 @@ class ScriptedDetector:
 
 
 def curve(*parts: tuple[float, float]) -> Samples:
-    """Samples that sound like (seconds, probability), in whole frames."""
+    """Samples that sound like (seconds, probability), in whole frames; the likelier speech, the louder."""
+    wave = np.tile(np.array([0, 2], np.int16), FRAME // 2)
     return np.concatenate(
-        [np.full(round(seconds * SECOND) * FRAME, round(value * 1000), np.int16) for seconds, value in parts]
+        [np.tile(wave * round(value * 1000), round(seconds * SECOND)) for seconds, value in parts]
     )
 
 

@@ -1,0 +1,91 @@
+"""What a second worker brings, and how soon the front process answers while all are busy."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from benchmarks import data, harness, saturation
+from benchmarks.harness import Figure, Ratio, Report, Scale
+from benchmarks.saturation import Caller
+from benchmarks.service import checked, service
+
+CORES = os.cpu_count() or 1
+_ONE, _TWO = "1 worker", "2 workers"
+_ENGINES: dict[str, tuple[str, dict[str, str]]] = {
+    "faster-whisper": ("stt", {"engine": "faster-whisper", "model": str(data.DIGITS_MODEL)}),
+    "pocketsphinx": ("stt", {"engine": "pocketsphinx"}),
+    "embedding": ("classification", {"engine": "embedding"}),
+}
+
+
+def measure(scale: Scale) -> Report:
+    """Throughput of two workers over one, then health checks beside each engine at saturation."""
+    report = Report(
+        "Workers, and the process in front of them",
+        "A service by itself, without Envoy. Two workers against one: clips of 10 s with spoken digits on "
+        "faster-whisper, twice as many calls in the air as there are workers. Health checks: a hundred a "
+        "second from another process, while every core has a worker at work and twice as many calls wait; "
+        "the longest is the most that the event loop can have stalled.",
+    )
+    scaling(report, scale)
+    for name in _ENGINES:
+        responsiveness(report, name, scale)
+    return report
+
+
+def scaling(report: Report, scale: Scale) -> None:
+    """Both services are there all the time; an idle one costs nothing."""
+    requests = [saturation.recognize(one) for one in data.clips(10, scale.of(8, 2))]
+    kind, settings = _ENGINES["faster-whisper"]
+    with ExitStack() as stack:
+        contenders: dict[str, Callable[[], float]] = {}
+        for name, workers in ((_ONE, 1), (_TWO, 2)):
+            target = stack.enter_context(service(kind, workers=workers, **settings))
+            contenders[name] = clips_per_second(target, requests, 2 * workers, scale.of(8, 2) * workers)
+        runs = harness.interleaved(contenders, scale.of(4, 1))
+    report.ratios.append(Ratio.of("2 workers / 1 worker", runs[_TWO], runs[_ONE], ">= 1.8"))
+    report.figures += [Figure.of(f"10 s clips, {name}", "clips/s", each) for name, each in runs.items()]
+
+
+def clips_per_second(
+    target: str, requests: Sequence[bytes], at_a_time: int, count: int
+) -> Callable[[], float]:
+    """Of a service."""
+    caller = Caller(target, saturation.RECOGNIZE, saturation.words)
+    caller.run(requests, None, len(requests), at_a_time)
+    return lambda: harness.per_second(lambda: len(caller.run(requests, None, count, at_a_time)) and count)
+
+
+def responsiveness(report: Report, name: str, scale: Scale) -> None:
+    """The 99th percentile of the health checks beside one engine, and the longest."""
+    kind, settings = _ENGINES[name]
+    with service(kind, workers=CORES, **settings) as target, checked(target, scale.of(15.0, 1.0)) as checks:
+        ended = threading.Event()
+        load = threading.Thread(target=saturate, args=(target, kind, ended))
+        load.start()
+        took = [1000 * one for one in checks.result()]
+        ended.set()
+        load.join()
+    unit = "ms"
+    percentile = statistics.quantiles(took, n=100, method="inclusive")[-1]
+    report.figures += [
+        Figure.of(f"health check at saturation, 99th percentile, {name} (goal: 50)", unit, [percentile]),
+        Figure.of(f"health check at saturation, longest, {name}", unit, [max(took)]),
+    ]
+
+
+def saturate(target: str, kind: str, ended: threading.Event) -> None:
+    """Keeps all workers busy until the end, and some calls waiting."""
+    if kind == "stt":
+        caller = Caller(target, saturation.RECOGNIZE, saturation.words)
+        requests = [saturation.recognize(one) for one in data.clips(10, 4)]
+    else:
+        caller = Caller(target, saturation.CLASSIFY, saturation.best_labels)
+        requests = [saturation.classify([text], data.LABELS) for text in data.texts(64)]
+    while not ended.is_set():
+        caller.run(requests, None, len(requests), 2 * CORES)
+    caller.close()

@@ -1,0 +1,1 @@
+"""Who has used how much, what it costs, and who must stop."""

@@ -1,0 +1,134 @@
+"""A ledger in this process: for one replica, and gone with it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from earshot.quotas.ledger import NO_LIMIT, Limits
+from earshot.quotas.types import Account, Bill, Hold, Refused, Unit, Used
+from earshot.quotas.windows import Window, utc
+
+_MOST_RECORDS: Final = 10_000  # bills that are remembered, so that none is paid twice
+_MOST_COUNTS: Final = 50_000  # windows of clients, and their days
+
+_Count = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Record:
+    total: int = 0
+    holder: str = ""
+    done: int = 0
+    replayed: int = 0
+    counts: list[_Count] = field(default_factory=list)
+    day: str = ""
+
+
+class MemoryLedger:
+    """See :class:`earshot.quotas.ledger.Ledger`; what was touched least lately is forgotten first."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._counts: OrderedDict[_Count, int] = OrderedDict()
+        self._accounts: OrderedDict[tuple[str, str, str], Used] = OrderedDict()
+
+    async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
+        """See ``Ledger``."""
+        bill, record = hold.bill, self._records.get(hold.bill.key) or _Record()
+        owed = max(0, bill.total - max(bill.base, record.total))
+        counts = _counts(bill.client, bill.unit, now)
+        for window, (count, limit) in enumerate(zip(counts, limits, strict=True)):
+            used = self._counts.get(count, 0)
+            if owed and limit != NO_LIMIT and used + owed > limit:
+                return Refused(window, used, owed)
+        record.total = max(bill.total, record.total)
+        record.counts, record.day = counts, utc(now).date().isoformat()
+        if not record.done:
+            record.holder = hold.holder
+        self._records[bill.key] = record
+        self._records.move_to_end(bill.key)
+        self._add(bill, record, owed)
+        return None
+
+    async def complete(self, hold: Hold) -> None:
+        """See ``Ledger``."""
+        record = self._records.get(hold.bill.key)
+        if record is None:
+            return
+        record.done += 1
+        if record.done == 1:
+            self._account(hold.bill, record.day).calls += 1
+
+    async def take_back(self, hold: Hold) -> None:
+        """See ``Ledger``."""
+        record = self._records.get(hold.bill.key)
+        if record and not record.done and record.holder == hold.holder:
+            self._give_back(hold.bill, record)
+
+    async def take_back_done(self, bill: Bill) -> None:
+        """See ``Ledger``."""
+        record = self._records.get(bill.key)
+        if record and record.done == 1:
+            self._give_back(bill, record)
+            self._account(bill, record.day).calls -= 1
+
+    async def replay(self, bill: Bill, free: int) -> None:
+        """See ``Ledger``."""
+        record = self._records.get(bill.key)
+        if record is None or record.total <= bill.base:
+            return
+        again = record.total - bill.base
+        if record.replayed + again <= free:
+            record.replayed += again
+        else:
+            record.total = bill.base
+
+    async def used(self, client: str, unit: Unit, now: float) -> tuple[int, int, int]:
+        """See ``Ledger``."""
+        month, day, minute = (self._counts.get(count, 0) for count in _counts(client, unit, now))
+        return month, day, minute
+
+    async def accounts(self, client: str, days: Sequence[str]) -> list[Account]:
+        """See ``Ledger``."""
+        wanted = set(days)
+        return [
+            Account(name, day, model, used)
+            for (name, day, model), used in self._accounts.items()
+            if day in wanted and client in ("", name)
+        ]
+
+    async def close(self) -> None:
+        """See ``Ledger``."""
+
+    def _give_back(self, bill: Bill, record: _Record) -> None:
+        self._add(bill, record, -record.total)
+        del self._records[bill.key]
+
+    def _add(self, bill: Bill, record: _Record, amount: int) -> None:
+        for count in record.counts:
+            self._counts[count] = max(0, self._counts.get(count, 0) + amount)
+            self._counts.move_to_end(count)
+        used = self._account(bill, record.day)
+        if bill.unit is Unit.AUDIO:
+            used.audio += amount
+        else:
+            used.characters += amount
+        used.cost += round(amount * bill.rate)
+        _forget(self._records, _MOST_RECORDS)
+        _forget(self._counts, _MOST_COUNTS)
+        _forget(self._accounts, _MOST_COUNTS)
+
+    def _account(self, bill: Bill, day: str) -> Used:
+        return self._accounts.setdefault((bill.client, day, bill.model), Used())
+
+
+def _counts(client: str, unit: Unit, now: float) -> list[_Count]:
+    return [(client, unit.value, window.value, window.name_at(utc(now))) for window in Window]
+
+
+def _forget(mapping: OrderedDict[Any, Any], most: int) -> None:
+    while len(mapping) > most:
+        mapping.popitem(last=False)

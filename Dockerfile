@@ -39,6 +39,9 @@ COPY deploy/prometheus deploy/prometheus
 COPY services services
 RUN pip --python /opt/venv/bin/python install --no-deps --no-compile --prefix /package . \
     && python -m compileall -qq --invalidation-mode unchecked-hash -s /package -p /opt/venv /package
+# What the embedded model is served as, and what a read-only container could not keep.
+RUN PYTHONPATH=/package/lib/python3.11/site-packages \
+    /opt/venv/bin/python -W ignore -m earshot.classification.engines.export
 
 FROM docker.io/library/python:3.11-slim-bookworm
 ARG VERSION=0.1.0
@@ -54,6 +57,7 @@ RUN groupadd --gid 10001 earshot \
     && install --directory --owner 10001 --group 10001 /models
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=package /package /opt/venv
+COPY --from=package /opt/venv/share/earshot /opt/venv/share/earshot
 COPY services/earshot/local/samples /samples
 # The root file system may be read-only: all that is ever written goes to /tmp and /models.
 ENV PATH=/opt/venv/bin:$PATH \

@@ -14,6 +14,8 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check '$(TORCH)'
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	# What the embedded model is served as: made here, and not when it is first asked.
+	$(BIN)/python -W ignore -m earshot.classification.engines.export
 	@touch $@
 
 demo: install

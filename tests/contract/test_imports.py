@@ -32,6 +32,7 @@ ENGINE_LIBRARIES = {
     "ctranslate2",
     "faster_whisper",
     "glin_profanity",
+    "onnx",
     "onnxruntime",
     "phonenumbers",
     "pocketsphinx",

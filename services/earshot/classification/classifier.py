@@ -11,6 +11,7 @@ from earshot.runtime import calls
 from earshot.runtime.admission import Admission
 from earshot.runtime.batching import Outcome
 from earshot.runtime.calls import Stage
+from earshot.runtime.logs import logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool
 
@@ -36,6 +37,7 @@ class Classifier:
         """Starts the processes and loads the model. Raises what keeps it from loading."""
         await self._engines.start()
         self.model = model = wire.decode_info(self._engines.info)
+        logger().info("model", engine=model.engine, model=model.name, runtime=model.runtime)
         self._metrics.model.info({"engine": model.engine, "model": model.name, "version": model.version})
 
     async def stop(self) -> None:

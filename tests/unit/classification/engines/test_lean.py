@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-UNWANTED = ("scipy", "sklearn", "triton", "grpc", "earshot.rpc", "sentence_transformers")
+UNWANTED = ("torch", "transformers", "onnx", "scipy", "sklearn", "triton", "grpc", "earshot.rpc")
+UNWANTED_BY_TORCH = ("scipy", "sklearn", "triton", "grpc", "earshot.rpc", "sentence_transformers")
 
 _LOAD = """
 import socket, sys

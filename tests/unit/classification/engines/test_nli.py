@@ -11,8 +11,9 @@ from transformers import pipeline
 from transformers.utils import logging
 
 from earshot import errors
-from earshot.classification.engines import nli
-from earshot.classification.types import ClassificationOptions, ClassificationRequest, Feature
+from earshot.classification.engines import nli, torch_network
+from earshot.classification.types import ClassificationOptions, ClassificationRequest, Feature, ModelInfo
+from earshot.weights import Kind
 from tests.unit.classification.engines import making
 
 LABELS = ("cooking", "travel and places", "the weather", "politics", "a very long label of many more words")
@@ -31,6 +32,11 @@ def never() -> bool:
     return False
 
 
+def exact(folder: Path) -> nli.NliEngine:
+    """The engine on what the pipeline computes with."""
+    return nli.build(torch_network.load(Kind.NLI, folder), ModelInfo("", "nli", (), ()))
+
+
 @pytest.fixture(scope="module", params=MAKERS, ids=lambda maker: maker.__name__)
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return request.param(tmp_path_factory.mktemp("nli") / "tiny-nli")
@@ -38,7 +44,7 @@ def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def engine(checkpoint: Path) -> nli.NliEngine:
-    return nli.load(str(checkpoint), {})
+    return exact(checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +135,12 @@ def test_a_label_longer_than_the_window_is_cut(engine: nli.NliEngine) -> None:
 def test_verdicts_stand_where_the_config_says(tmp_path: Path, label2id: dict[str, int]) -> None:
     folder = making.bert(tmp_path / "order", label2id)
     options = ClassificationOptions(LABELS, multi_label=True)
-    (scores,) = nli.load(str(folder), {}).classify([ClassificationRequest(TEXTS[1], options)], never)
+    (scores,) = exact(folder).classify([ClassificationRequest(TEXTS[1], options)], never)
     assert scores == pytest.approx(peer_of(folder)(TEXTS[1], LABELS, "", True), abs=1e-5)
 
 
 def test_a_window_that_the_tokenizer_does_not_tell_is_the_models(tmp_path: Path) -> None:
-    engine = nli.load(str(making.bert(tmp_path / "unsaid", window=None)), {})
+    engine = exact(making.bert(tmp_path / "unsaid", window=None))
     (scores,) = engine.classify([ClassificationRequest("word " * 1000, ClassificationOptions(LABELS))], never)
     assert sum(scores) == pytest.approx(1.0)
 
@@ -146,7 +152,8 @@ def test_it_stops_when_the_caller_has_gone(engine: nli.NliEngine) -> None:
         engine.classify(requests, lambda: next(polls))
 
 
-def test_it_says_what_it_is(engine: nli.NliEngine) -> None:
+def test_it_says_what_it_is(tmp_path: Path) -> None:
+    engine = nli.load(str(making.bert(tmp_path / "tiny-nli")), {"cache": str(tmp_path)})
     assert (engine.info.name, engine.info.engine) == ("tiny-nli", "nli")
     assert set(engine.info.features) == set(Feature)
     assert engine.info.checksum.startswith("sha256:")
@@ -163,16 +170,16 @@ def test_a_classifier_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         errors.FailedPreconditionError, match=r"natural language inference.*negative, positive"
     ):
-        nli.load(str(folder), {})
+        nli.load(str(folder), {"cache": str(tmp_path)})
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.FailedPreconditionError, match=r"no config\.json"):
-        nli.load(str(tmp_path), {})
+        nli.load(str(tmp_path), {"cache": str(tmp_path)})
 
 
 def test_truncated_weights_are_refused(tmp_path: Path) -> None:
     weights = making.bert(tmp_path / "cut") / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(errors.FailedPreconditionError, match="cannot be loaded as an NLI checkpoint"):
-        nli.load(str(weights.parent), {})
+        nli.load(str(weights.parent), {"cache": str(tmp_path)})

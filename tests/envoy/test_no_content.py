@@ -201,7 +201,7 @@ async def test_nothing_of_it_is_left_anywhere(searched: Searched, capfd: pytest.
 
     assert sum(searched.codes.values()) == CALLS
     assert {name.partition(":")[0] for name in searched.codes} == requests().keys()
-    assert '"event": "call"' in "".join(places.values())  # where we look is where it would be
+    assert '"event":"call"' in "".join(places.values())  # where we look is where it would be
     assert len(searched.collector.spans) > 1
     assert not [path for path in places if Path(path).name.startswith("core")]
     for place, text in places.items():

@@ -15,10 +15,16 @@ STATUS = [sys.executable, "-m", "earshot.cli", "cluster", "status"]
 
 @contextlib.contextmanager
 def forwarded(release: Release) -> Iterator[str]:
-    """The release's port on this machine, by ``kubectl port-forward``."""
+    """The release's port on this machine."""
+    with led(release.space.name, f"service/{release.service}", 80) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def led(space: str, what: str, its: int) -> Iterator[str]:
+    """A port of a Service or a pod on this machine, by ``kubectl port-forward``."""
     (port,) = free_ports(1)
-    service = f"service/{release.service}"
-    command = ["kubectl", "--namespace", release.space.name, "port-forward", service, f"{port}:80"]
+    command = ["kubectl", "--namespace", space, "port-forward", what, f"{port}:{its}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
         try:
             assert forward.stdout is not None

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from tests.cluster.kube import Document, kubectl, namespace
 
+# Both kinds of job say where a series is from.
+_WHERE: Final = (
+    {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
+    {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+)
 IMAGE = "docker.io/prom/prometheus:v3.16.0"
 
 
 @contextlib.contextmanager
-def prometheus() -> Iterator[None]:
-    """It is there for so long, as ``prometheus.monitoring:9090``."""
+def prometheus(monitors: Iterable[Document] = (), rules: Document | None = None) -> Iterator[None]:
+    """It is there for so long, as ``prometheus.monitoring:9090``.
+
+    ``monitors``: PodMonitors, whose targets it reads too, each as a job of its own that keeps no series, so
+    that none is there twice. ``rules``: the rules that it evaluates.
+    """
     with namespace("monitoring") as space:
-        items = {"apiVersion": "v1", "kind": "List", "items": list(_objects(space.name))}
+        files = {
+            "prometheus.yml": json.dumps(_scraping(monitors)),
+            "rules.yml": json.dumps(rules or {"groups": []}),
+        }
+        items = {"apiVersion": "v1", "kind": "List", "items": list(_objects(space.name, files))}
         space.kubectl("apply", "--filename", "-", text=json.dumps(items))
         try:
             space.kubectl("rollout", "status", "deployment/prometheus", "--timeout=60s")
@@ -25,7 +39,7 @@ def prometheus() -> Iterator[None]:
             kubectl("delete", "clusterrolebinding/earshot-test-prometheus")
 
 
-def _objects(space: str) -> Iterator[Document]:
+def _objects(space: str, files: dict[str, str]) -> Iterator[Document]:
     labels = {"app": "prometheus"}
     yield {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -38,7 +52,7 @@ def _objects(space: str) -> Iterator[Document]:
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "prometheus"},
-        "data": {"prometheus.yml": json.dumps(_scraping())},
+        "data": files,
     }
     yield {
         "apiVersion": "v1",
@@ -57,7 +71,43 @@ def _objects(space: str) -> Iterator[Document]:
     }
 
 
-def _scraping() -> dict[str, Any]:
+def _scraping(monitors: Iterable[Document]) -> dict[str, Any]:
+    return {
+        "global": {"scrape_interval": "2s", "evaluation_interval": "2s"},
+        "rule_files": ["/etc/prometheus/rules.yml"],
+        "scrape_configs": [_annotated(), *map(_monitored, monitors)],
+    }
+
+
+def _monitored(monitor: Document) -> dict[str, Any]:
+    """A PodMonitor as the operator makes a job of it: pods by their labels, a port by its name."""
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    labels = monitor["spec"]["selector"]["matchLabels"]
+    chosen = [
+        {"source_labels": [_meta("label", name)], "regex": value, "action": "keep"}
+        for name, value in labels.items()
+    ]
+    port = {
+        "source_labels": ["__meta_kubernetes_pod_container_port_name"],
+        "regex": endpoint["port"],
+        "action": "keep",
+    }
+    discovery = {"role": "pod", "namespaces": {"names": [monitor["metadata"]["namespace"]]}}
+    return {
+        "job_name": f"podmonitor/{monitor['metadata']['name']}",
+        "metrics_path": endpoint["path"],
+        "kubernetes_sd_configs": [discovery],
+        "relabel_configs": [*chosen, port, *_WHERE],
+        "metric_relabel_configs": [{"action": "drop", "regex": ".*", "source_labels": ["__name__"]}],
+    }
+
+
+def _meta(kind: str, name: str) -> str:
+    """The label by which discovery tells of a pod's label or annotation."""
+    return f"__meta_kubernetes_pod_{kind}_{re.sub('[^a-zA-Z0-9]', '_', name)}"
+
+
+def _annotated() -> dict[str, Any]:
     """Pods by their annotations, as most installations do it."""
     annotation = "__meta_kubernetes_pod_annotation_prometheus_io_"
     relabel = [
@@ -68,11 +118,9 @@ def _scraping() -> dict[str, Any]:
             "separator": ":",
             "target_label": "__address__",
         },
-        {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"},
-        {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
+        *_WHERE,
     ]
-    job = {"job_name": "pods", "kubernetes_sd_configs": [{"role": "pod"}], "relabel_configs": relabel}
-    return {"global": {"scrape_interval": "2s"}, "scrape_configs": [job]}
+    return {"job_name": "pods", "kubernetes_sd_configs": [{"role": "pod"}], "relabel_configs": relabel}
 
 
 def _pod() -> dict[str, Any]:

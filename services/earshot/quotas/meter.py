@@ -14,7 +14,6 @@ from earshot.quotas.guard import Guard
 from earshot.quotas.keys import key_of
 from earshot.quotas.ledger import Ledger, LedgerAwayError
 from earshot.quotas.memory import MemoryLedger
-from earshot.quotas.redis_ledger import RedisLedger
 from earshot.quotas.refusals import quota_exceeded, quota_name
 from earshot.quotas.settings import QuotaSettings
 from earshot.quotas.types import ANYONE, Account, Bill, Hold, Refused, Unit
@@ -155,6 +154,8 @@ def _ledger(settings: QuotaSettings) -> Ledger:
     url = settings.quota_redis_url.get_secret_value()
     if not url:
         return MemoryLedger()
+    from earshot.quotas.redis_ledger import RedisLedger  # noqa: PLC0415 - loads much, OpenTelemetry too
+
     return RedisLedger(url, settings.quota_redis_seconds, settings.bill_seconds, settings.usage_days)
 
 

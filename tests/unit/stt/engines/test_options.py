@@ -11,7 +11,7 @@ from earshot.stt.engines.options import EngineOptions
 
 
 def test_defaults(tmp_path: Path) -> None:
-    assert EngineOptions.read({"cache": str(tmp_path)}) == EngineOptions(tmp_path, "auto", 1, 0.0, "")
+    assert EngineOptions.read({"cache": str(tmp_path)}) == EngineOptions(tmp_path, "auto", 1, 0.0, 0.0, "")
 
 
 def test_all_that_can_be_said(tmp_path: Path) -> None:
@@ -20,10 +20,11 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
         "device": "cpu",
         "threads": "4",
         "max_window_seconds": "7.5",
+        "context_seconds": "10",
         "compute_type": "int8_float32",
         "colour": "green",
     }
-    assert EngineOptions.read(told) == EngineOptions(tmp_path, "cpu", 4, 7.5, "int8_float32")
+    assert EngineOptions.read(told) == EngineOptions(tmp_path, "cpu", 4, 7.5, 10.0, "int8_float32")
 
 
 @pytest.mark.parametrize(

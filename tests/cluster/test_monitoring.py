@@ -65,10 +65,10 @@ def seen(release: Release) -> Iterator[Seen]:
 
 
 async def _calls(seen: Seen, target: str) -> None:
-    """Twice the same, and read after each: what grows between two looks has a rate."""
+    """Three times the same, read after each: of two pods one has then had it twice, and what grows has a rate."""
     async with grpc.aio.insecure_channel(target) as channel, AsyncClient(target) as client:
         callers = Callers(channel, [], seen.calls)
-        for _ in range(2):
+        for _ in range(3):
             await callers.round()
             async with client.stream(next(SAMPLES.glob("*.wav")), realtime=True) as stream:
                 assert {Interim, Final} <= {type(event) async for event in stream}

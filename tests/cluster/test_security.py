@@ -6,6 +6,7 @@ import base64
 import contextlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from earshot.client import Client
 from earshot.local.access import Tokens
 from tests.cluster.access import forwarded
 from tests.cluster.conftest import IMAGE, SMALL
-from tests.cluster.kube import Document, Namespace, Release, until
+from tests.cluster.kube import Document, Namespace, Release, namespace, until
 from tests.envoy.callers import AUDIENCE, ISSUER, Caller, Registry
 from tests.envoy.test_access import METHODS, RIGHT, SPEECH, UNKNOWN, ZERO_SHOT, outcome
 
@@ -32,6 +33,13 @@ KEYS = [sys.executable, "-m", "earshot.cli", "keys"]
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     return Registry(tmp_path_factory.mktemp("known"))
+
+
+@pytest.fixture(scope="module")
+def space() -> Iterator[Namespace]:
+    """Beside the release that all others share."""
+    with namespace(f"earshot-closed-{int(time.time())}") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def seen(release: Release) -> Iterator[Seen]:
 
 
 async def _calls(seen: Seen, target: str) -> None:
-    """Three times the same, read after each: of two pods one has then had it twice, and what grows has a rate."""
+    """Three times the same, read after each: one of two pods has had it twice, and what grows has a rate."""
     async with grpc.aio.insecure_channel(target) as channel, AsyncClient(target) as client:
         callers = Callers(channel, [], seen.calls)
         for _ in range(3):

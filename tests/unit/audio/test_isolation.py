@@ -16,18 +16,10 @@ from av.stream import Discard
 from earshot.audio import live, opening
 from earshot.audio.containers import CONTAINERS, DECODERS, OPEN_OPTIONS
 from earshot.errors import EarshotError, InvalidArgumentError
+from tests.unit.audio.hostile import CONCAT, DASH, HLS, SDP
 from tests.unit.audio.making import AUTO, box, caf, encoded, heard, mp4, s16, tone, wav
 from tests.unit.audio.streaming import streamed
 
-HLS = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{url}\n#EXT-X-ENDLIST\n"
-CONCAT = "ffconcat version 1.0\nfile '{url}'\n"
-DASH = (
-    '<?xml version="1.0"?>\n<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" '
-    'profiles="urn:mpeg:dash:profile:isoff-live:2011" mediaPresentationDuration="PT10S"><Period>'
-    '<AdaptationSet><Representation id="1" bandwidth="1"><BaseURL>{url}</BaseURL>'
-    "</Representation></AdaptationSet></Period></MPD>"
-)
-SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n"
 PLAYLISTS = {"hls": HLS, "concat": CONCAT, "dash": DASH, "sdp": SDP}
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from earshot.local.ports import free_ports, is_free
 from earshot.local.processes import Child, last_line
 
 FAMILY = "import subprocess, sys, time; subprocess.Popen(['sleep', '1000']); print('up', flush=True); {rest}"
@@ -88,11 +86,3 @@ def test_the_last_line_that_says_something(tmp_path: Path, content: str | None, 
     if content is not None:
         log.write_text(content)
     assert last_line(log) == expected.format(log=log)
-
-
-def test_ports_are_free_and_different() -> None:
-    ports = free_ports(50)
-    assert len(set(ports)) == 50
-    with socket.create_server(("127.0.0.1", ports[0])):
-        assert not is_free(ports[0])
-    assert is_free(ports[0])

@@ -20,7 +20,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import Gauge, start_http_server
+from prometheus_client import Gauge, Info, start_http_server
 
 from earshot import errors
 from earshot.gen.v1 import (
@@ -39,6 +39,7 @@ CAPACITY = int(os.environ.get("FAKE_CAPACITY", "1000"))
 MODEL = models_pb2.Model(name="fake-model", engine="fake", is_default=True)
 SERVICES = ("earshot.v1.SpeechToText", "earshot.v1.ZeroShotClassifier")
 MESSAGE_BYTES = 64 * limits.MEBIBYTE + limits.HEADROOM_BYTES
+Info("earshot_model", "The model served.").info({"engine": MODEL.engine, "model": MODEL.name})
 IN_FLIGHT = Gauge("earshot_requests_in_flight", "Requests being answered.")
 
 

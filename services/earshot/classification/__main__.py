@@ -35,7 +35,7 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     """Builds the service around an engine, top to bottom, and runs it until a signal."""
     metrics = Metrics("classification")
     health = Health(ZERO_SHOT_CLASSIFIER, RUNNING, _ENGINES)
-    announce_engine(selection.engine, selection.model, selection.fallback_reason)
+    announce_engine(metrics, selection.engine, selection.model, selection.fallback_reason)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     meter = Meter(settings, metrics)
     classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics)

@@ -40,7 +40,7 @@ class Transcripts(Protocol):
         ...
 
     async def models(self) -> Sequence[models_pb2.Model]:
-        """The models that it hears with; none while the service cannot be reached."""
+        """The models that it hears with and the caller may use; none while the service cannot be reached."""
         ...
 
     async def close(self) -> None:
@@ -111,9 +111,11 @@ class SpeechToTextTranscripts:
     async def models(self) -> Sequence[models_pb2.Model]:
         """See :class:`Transcripts`."""
         try:
-            return (await (await self._client()).send_list_models(timeout=_MODELS_SECONDS)).models
+            client = await self._client()
+            answer = await client.send_list_models(timeout=_MODELS_SECONDS, metadata=_metadata())
         except errors.EarshotError:
             return ()
+        return answer.models
 
     async def close(self) -> None:
         """See :class:`Transcripts`."""

@@ -51,7 +51,7 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
             exists=True,
             dir_okay=False,
             show_default=False,
-            help="Who may call what, and how often, in YAML; see docs/security.md.",
+            help="Who may call what, with which models, and how often, in YAML; see docs/security.md.",
         ),
     ] = None,
     state: State = None,
@@ -86,7 +86,7 @@ def _protection(file: Path | None, require_key: bool, tls: bool) -> Protection:
     access = read(file, keys=require_key) if file else Access(keys=require_key)
     if access.certificates and not tls:
         raise errors.InvalidArgumentError("certificates are shown over TLS only: give --tls", field="access")
-    return Protection(access, tls)
+    return Protection(access, tls, file)
 
 
 async def _run(options: Options, state: StateFolder) -> None:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from earshot import errors
 from earshot.local import certificates, keys, private, tls
-from earshot.local.access import Access, Rates
+from earshot.local.access import EVERYONE, Access, Rates, read
 from earshot.local.dataplane import Security, Socket
 from earshot.local.ports import LOOPBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from earshot.local.state import StateFolder
 
 _AUTHORITY_NAME: Final = "Earshot on this machine"
+_MODELS: Final = "models.json"
+_LOOK_SECONDS: Final = 0.5  # between two looks at the file of access
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class Protection:
 
     access: Access = field(default_factory=Access)
     tls: bool = False
+    file: Path | None = None  # that the access was read from
 
     @property
     def on(self) -> bool:
@@ -41,6 +47,7 @@ def prepare(state: StateFolder, protection: Protection) -> Security:
         save_keys(state, load_keys(state))
     if protection.tls:
         make_certificate(state)
+    save_models(state, protection.access)
     _tell_envoy(state, protection.access)
     return Security(
         access=protection.access,
@@ -62,6 +69,40 @@ def save_keys(state: StateFolder, changed: keys.Keys) -> None:
     files = {name: text.encode() for name, text in changed.to_files().items()}
     state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     private.write(state.keys, files)
+
+
+def models_file(state: StateFolder) -> Path:
+    """What tells the services which models each client may use."""
+    return state.allowed / _MODELS
+
+
+def save_models(state: StateFolder, access: Access) -> None:
+    """From now on these may be used, and no others; the services see it within a second."""
+    models = access.models or {EVERYONE: ("*",)}
+    private.write(state.allowed, {_MODELS: json.dumps(models).encode()})
+
+
+async def follow(state: StateFolder, protection: Protection, tell: Callable[[str], None]) -> None:
+    """Models that change in the file of access hold from then on; the rest of it from the next start on."""
+    file, seen = protection.file, _stamp(protection.file)
+    while file:
+        await asyncio.sleep(_LOOK_SECONDS)
+        if (stamp := _stamp(file)) == seen:
+            continue
+        seen = stamp
+        try:
+            save_models(state, read(file, keys=protection.access.keys))
+        except errors.InvalidArgumentError as exc:
+            tell(f"{exc.message}; what held before holds on")
+        else:
+            tell(f"{file} read again: its models hold now, the rest of it from the next start on")
+
+
+def _stamp(file: Path | None) -> tuple[int, int]:
+    if file is None or not file.exists():
+        return 0, 0
+    status = file.stat()
+    return status.st_mtime_ns, status.st_ino
 
 
 def authority(state: StateFolder) -> Path:

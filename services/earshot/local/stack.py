@@ -18,7 +18,7 @@ from earshot.local.groups import Group
 from earshot.local.ports import LOOPBACK, is_free
 from earshot.local.prometheus import Prometheus, Target, target
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
-from earshot.local.security import Protection, prepare
+from earshot.local.security import Protection, follow, models_file, prepare
 from earshot.local.tasks import cancel, together, until
 from earshot.local.traces import collector
 
@@ -167,8 +167,10 @@ class Stack:
         await self._watch()
 
     def _make_groups(self) -> None:
-        inner = f"unix:{self.state.inner}" if self._options.protection.on else self.target
+        inner = f"unix:{self.state.inner}" if self.protection.on else self.target
         shared = {"EARSHOT_SPEECH_TARGET": inner}
+        if self.protection.access.asks:
+            shared["EARSHOT_MODELS_FILE"] = str(models_file(self.state))
         if "EARSHOT_RESUME_KEYS_FILE" not in os.environ:
             shared["EARSHOT_RESUME_KEYS_FILE"] = str(self.state.resume_keys())
         for fleet in (self._options.stt, self._options.classification):
@@ -193,8 +195,8 @@ class Stack:
         return [(self.groups[fleet.service.name], fleet.replicas) for fleet in fleets]
 
     async def _watch(self) -> None:
-        keeper = asyncio.create_task(self._keep_envoy())
-        self._cleanup.push_async_callback(cancel, keeper)
+        keeping = (self._keep_envoy(), follow(self.state, self.protection, self._tell))
+        self._cleanup.push_async_callback(cancel, *(asyncio.create_task(one) for one in keeping))
         commands: dict[str, control.Handler] = {
             "scale": self.scale,
             "status": self.status,

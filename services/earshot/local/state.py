@@ -42,6 +42,7 @@ class StateFolder:
         self.keys = self.root / "keys"
         self.tls = self.root / "tls"
         self.secrets = self.root / "secrets"
+        self.allowed = self.root / "allowed"
         self.inner = self.root / "inner.sock"
         length = len(os.fsencode(self.socket))
         if length > _SOCKET_BYTES:

@@ -50,6 +50,10 @@ class ServiceSettings(BaseSettings):
         max_length=1000,
         description="Names that callers may give in x-earshot-client to have figures of their own, as a,b,c.",
     )
+    models_file: OptionalPath = Field(
+        None,
+        description='File of JSON: models that each client may use, as {"a": ["tiny*"], "*": []}; none: all all.',
+    )
 
     otlp_endpoint: str = Field(
         "", description="Where traces go, OTLP over gRPC, as http://collector:4317; empty: there are none."

@@ -1,0 +1,159 @@
+"""Which models each client may use, over the wire: each method, and while it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from earshot import errors
+from earshot.gen.v1 import classification_pb2, speech_pb2
+from earshot.rpc.status import from_rpc_error
+from tests.rpc import clips
+from tests.rpc.conftest import Running, Start
+from tests.rpc.live import config, requests
+
+# The one hears with "ears", the other scores with "labels".
+TABLE = {"all": ["*"], "ears": ["ears"], "labels": ["lab*"]}
+
+
+@dataclass
+class Both:
+    """A service that hears, and one that hears through it; both go by the same file."""
+
+    speech: Running
+    texts: Running
+    file: Path
+
+    def allow(self, table: dict[str, list[str]]) -> None:
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(json.dumps(table))
+        fresh.replace(self.file)
+
+
+@pytest.fixture
+async def both(start_speech: Start, start_texts: Start, tmp_path: Path) -> AsyncIterator[Both]:
+    file = tmp_path / "models.json"
+    file.write_text(json.dumps(TABLE))
+    async with AsyncExitStack() as stack:
+        speech = await stack.enter_async_context(start_speech("ears", models_file=file))
+        target = f"127.0.0.1:{speech.port}"
+        texts = await stack.enter_async_context(start_texts("labels", models_file=file, speech_target=target))
+        yield Both(speech, texts, file)
+
+
+def _labels() -> classification_pb2.ClassificationConfig:
+    return classification_pb2.ClassificationConfig(candidate_labels=["a", "b"])
+
+
+def _recognize(both: Both, metadata: Any) -> Awaitable[Any]:
+    return both.speech.speech.Recognize(speech_pb2.RecognizeRequest(content=clips.wav(1)), metadata=metadata)
+
+
+async def _stream(both: Both, metadata: Any) -> None:
+    call = both.speech.speech.StreamingRecognize(iter(requests(config(), [b"\0" * 3200])), metadata=metadata)
+    async for _ in call:
+        pass
+
+
+def _classify(both: Both, metadata: Any) -> Awaitable[Any]:
+    request = classification_pb2.ClassifyRequest(inputs=[{"text": "a"}], config=_labels())
+    return both.texts.texts.Classify(request, metadata=metadata)
+
+
+def _classify_speech(both: Both, metadata: Any) -> Awaitable[Any]:
+    request = classification_pb2.ClassifySpeechRequest(
+        content=clips.wav(1), classification_config=_labels()
+    )
+    return both.texts.texts.ClassifySpeech(request, metadata=metadata)
+
+
+async def _classify_stream(both: Both, metadata: Any) -> None:
+    first = classification_pb2.StreamingClassifySpeechConfig(
+        recognition_config=config().config, classification_config=_labels()
+    )
+    messages = [classification_pb2.StreamingClassifySpeechRequest(streaming_config=first)]
+    async for _ in both.texts.texts.StreamingClassifySpeech(iter(messages), metadata=metadata):
+        pass
+
+
+# Each method, and the models that it needs.
+METHODS: list[tuple[Callable[[Both, Any], Awaitable[Any]], tuple[str, ...]]] = [
+    (_recognize, ("ears",)),
+    (_stream, ("ears",)),
+    (_classify, ("labels",)),
+    (_classify_speech, ("labels", "ears")),
+    (_classify_stream, ("labels", "ears")),
+]
+
+
+async def _refused(call: Awaitable[Any]) -> errors.EarshotError | None:
+    try:
+        await call
+    except grpc.aio.AioRpcError as failure:
+        return from_rpc_error(failure)
+    return None
+
+
+def _metadata(client: str) -> tuple[tuple[str, str], ...]:
+    return (("x-earshot-client", client),) if client else ()
+
+
+@pytest.mark.parametrize(
+    ("client", "may"),
+    [("all", {"ears", "labels"}), ("ears", {"ears"}), ("labels", {"labels"}), ("stranger", set()), ("", set())],
+)
+async def test_each_method_by_the_models_that_it_needs(both: Both, client: str, may: set[str]) -> None:
+    for method, needs in METHODS:
+        error = await _refused(method(both, _metadata(client)))
+        missing = [model for model in needs if model not in may]
+        if not missing:
+            assert error is None, method
+            continue
+        assert isinstance(error, errors.PermissionDeniedError), method
+        assert error.reason == "MODEL_NOT_ALLOWED"
+        assert f"may not use model {missing[0]!r}" in error.message
+
+
+@pytest.mark.parametrize(
+    ("client", "heard", "scored"),
+    [("all", ["ears"], ["labels"]), ("ears", ["ears"], []), ("labels", [], ["labels"]), ("", [], [])],
+)
+async def test_models_are_listed_for_who_may_use_them(
+    both: Both, client: str, heard: list[str], scored: list[str]
+) -> None:
+    metadata = _metadata(client)
+    request = speech_pb2.SpeechToTextListModelsRequest()
+    speech = await both.speech.speech.ListModels(request, metadata=metadata)
+    asking = classification_pb2.ZeroShotClassifierListModelsRequest()
+    texts = await both.texts.texts.ListModels(asking, metadata=metadata)
+    assert [model.name for model in speech.models] == heard
+    assert [model.name for model in texts.models] == scored
+    assert [model.name for model in texts.speech_models] == heard
+
+
+async def test_a_change_holds_without_a_restart_and_streams_go_on(both: Both) -> None:
+    """A stream that has begun goes on to its end, as with a key that is revoked."""
+    metadata = _metadata("ears")
+    first, *audio = requests(config(), [b"\0" * 3200] * 3)
+    call = both.speech.speech.StreamingRecognize(metadata=metadata)
+    await call.write(first)
+    assert await call.read() is not grpc.aio.EOF
+    both.allow({"ears": ["other"]})
+    while await _refused(_recognize(both, metadata)) is None:
+        await asyncio.sleep(0.05)
+    for message in audio:
+        await call.write(message)
+    await call.done_writing()
+    said = [message async for message in call]
+    assert said[-1].HasField("summary")
+    both.allow(TABLE)
+    while await _refused(_recognize(both, metadata)) is not None:
+        await asyncio.sleep(0.05)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -39,6 +40,10 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
         bool, typer.Option("--prometheus", help="Run the Prometheus on the PATH beside it, with our rules.")
     ] = False,
     prometheus_port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port, on loopback.")] = 9090,
+    redis: Annotated[
+        bool,
+        typer.Option("--redis", help="Run the redis-server on the PATH beside it, for quotas of all replicas."),
+    ] = False,
     tls: Annotated[
         bool, typer.Option("--tls", help="Take calls by TLS only; an authority is made for it.")
     ] = False,
@@ -73,6 +78,7 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
         ),
         prometheus_port=prometheus_port if prometheus else None,
         protection=_protection(access, require_key, tls),
+        redis=_redis(redis),
     )
     asyncio.run(until_signal(_run(options, folder(state))))
     typer.echo("stopped")
@@ -87,6 +93,20 @@ def _protection(file: Path | None, require_key: bool, tls: bool) -> Protection:
     if access.certificates and not tls:
         raise errors.InvalidArgumentError("certificates are shown over TLS only: give --tls", field="access")
     return Protection(access, tls, file)
+
+
+def _redis(wanted: bool) -> bool:
+    """Says so where quotas would not hold as one thinks: each replica would count by itself."""
+    from earshot import errors
+
+    given = os.environ.get("EARSHOT_QUOTA_REDIS_URL")
+    if wanted and given:
+        raise errors.InvalidArgumentError(
+            "EARSHOT_QUOTA_REDIS_URL names a Redis already: leave one of the two away", field="redis"
+        )
+    if os.environ.get("EARSHOT_QUOTAS") and not (wanted or given):
+        typer.echo("quotas: each replica counts by itself; --redis, or EARSHOT_QUOTA_REDIS_URL, joins them")
+    return wanted
 
 
 async def _run(options: Options, state: StateFolder) -> None:
@@ -111,6 +131,8 @@ def _announce(stack: Stack, seconds: float) -> None:
     _announce_protection(stack)
     if stack.prometheus:
         typer.echo(f"  Prometheus: {stack.prometheus.url}")
+    if stack.redis:
+        typer.echo(f"  Redis: {stack.redis.url}")
     typer.echo("Ctrl-C stops; `earshot status` and `earshot scale stt=3` work from another shell")
 
 

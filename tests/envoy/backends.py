@@ -136,6 +136,12 @@ class ZeroShot(classification_pb2_grpc.ZeroShotClassifierServicer):
             transcript=f"{len(request.content)} bytes", classification_metadata={"replica": NAME}
         )
 
+    async def StreamingClassifySpeech(self, requests: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+        async with self.core.place(context):
+            async for request in requests:
+                acknowledged = {"acked_sequence_number": request.audio.sequence_number}
+                yield classification_pb2.StreamingClassifySpeechResponse(acknowledgement=acknowledged)
+
     async def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802
         return classification_pb2.ZeroShotClassifierListModelsResponse(models=[MODEL])
 

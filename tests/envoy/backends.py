@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -33,6 +34,7 @@ from earshot.gen.v1 import (
     usage_pb2_grpc,
 )
 from earshot.rpc import limits, status
+from earshot.runtime.tls import Certificates
 
 NAME = os.environ.get("EARSHOT_REPLICA", "fake")
 CAPACITY = int(os.environ.get("FAKE_CAPACITY", "1000"))
@@ -184,7 +186,11 @@ def build(kind: str) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     vitals._server_status[full_name(kind)] = health_pb2.HealthCheckResponse.SERVING
     health_pb2_grpc.add_HealthServicer_to_server(vitals, server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
-    server.add_insecure_port(f"127.0.0.1:{os.environ['EARSHOT_PORT']}")
+    address, folder = f"127.0.0.1:{os.environ['EARSHOT_PORT']}", os.environ.get("EARSHOT_TLS_FOLDER")
+    if folder:
+        server.add_secure_port(address, Certificates(Path(folder)).server())
+    else:
+        server.add_insecure_port(address)
     return server, vitals
 
 

@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from earshot import errors
-from earshot.client import AsyncClient, Client
+from earshot.client import AsyncClient, Client, RetryPolicy
 from earshot.local.security import authority
 from earshot.local.state import StateFolder
 from tests.envoy.test_whole import SAMPLES, Whole, earshot, up
@@ -147,6 +147,16 @@ def test_models_change_without_a_restart(closed: Whole, access: Path) -> None:
     assert {replica["pid"] for replica in closed.replicas("classification")} == pids
     with _client(closed, key) as client, pytest.raises(errors.PermissionDeniedError, match="model 'en-us'"):
         client.recognize(CLIP)
+
+
+async def test_no_replica_answers_past_envoy(closed: Whole) -> None:
+    """Under a name that one makes up."""
+    for replica in (*closed.replicas("stt"), *closed.replicas("classification")):
+        target, once = f"127.0.0.1:{replica['port']}", RetryPolicy(max_attempts=1)
+        async with AsyncClient(target, metadata={"x-earshot-client": "alice"}, retry=once) as client:
+            for call in (client.list_models, client.usage):
+                with pytest.raises(errors.UnavailableError):
+                    await call()
 
 
 async def test_nobody_gets_in_without(closed: Whole) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -13,11 +12,10 @@ import pytest
 from earshot.gen.v1 import speech_pb2, speech_pb2_grpc
 from earshot.local import endpoints
 from earshot.local.access import Access, Rate, Rates
-from earshot.local.dataplane import ENVOYS, SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER
+from earshot.local.dataplane import ENVOYS, SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER, Security
 from earshot.local.envoy import Envoy
 from earshot.local.ports import free_ports
 from earshot.local.replicas import STT
-from earshot.local.security import Protection, prepare
 from earshot.local.state import StateFolder
 from tests.envoy.harness import CHANNEL, PATIENCE, plane, until
 
@@ -34,8 +32,7 @@ async def _started(
     cleanup.enter_context(state.hold())
     for cluster, members in {SPEECH_TO_TEXT: [replica], ZERO_SHOT_CLASSIFIER: [], ENVOYS: ports}.items():
         endpoints.publish(state.endpoints, cluster, members)
-    security = replace(prepare(state, Protection(Access(rates=SHARED))), conditions={"several": ""})
-    envoy = Envoy(state, port, security)
+    envoy = Envoy(state, port, Security(Access(rates=SHARED), conditions={"several": ""}))
     cleanup.push_async_callback(envoy.stop)
     await envoy.start()
     await until(lambda: _sees(envoy, replica, len(ports)))

@@ -39,9 +39,7 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     admission = Admission(AdmissionLimits.of(settings), metrics)
     meter = Meter(settings, metrics)
     classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics)
-    transcripts = SpeechToTextTranscripts(
-        settings.speech_target, settings.max_message_bytes, settings.tls_folder
-    )
+    transcripts = SpeechToTextTranscripts.of(settings)
     options = ServicerOptions.of(settings, selection.fallback_reason)
     draining = Draining()
     streams = Streams.of(settings, draining)

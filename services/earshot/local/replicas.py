@@ -87,7 +87,7 @@ class Replica:
         self.name = name
         self.phase = Phase.STARTING
         self.restarts = 0
-        self.port, self.metrics_port = 0, 0
+        self.port, self.metrics_port, self._health_port = 0, 0, 0
         self.model, self.engine, self.fallback = "", "", ""
         self.child: Child | None = None
         self._settings = settings
@@ -99,7 +99,7 @@ class Replica:
         Raises:
             UnavailableError: it ended instead, or took too long; the message has its last line.
         """
-        self.port, self.metrics_port = free_ports(2)
+        self.port, self.metrics_port, self._health_port = free_ports(3)
         self.child = await Child.start(self.service.command, self._environment(), self._log)
         serving = asyncio.create_task(self._serving())
         gone = asyncio.create_task(self.child.exited())
@@ -141,7 +141,8 @@ class Replica:
 
     async def _serving(self) -> str:
         """Waits until it serves; gives its figures."""
-        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{self.port}", options=_CHANNEL) as channel:
+        port = self._health_port if self._is_private else self.port
+        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}", options=_CHANNEL) as channel:
             await until(partial(self._healthy, channel), pause=0.1)
         return await http.fetch(self.metrics_port, "/metrics")
 
@@ -153,6 +154,11 @@ class Replica:
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
         return False
 
+    @property
+    def _is_private(self) -> bool:
+        """Whether it answers only who shows a certificate; and all, on a port of its own, for its health."""
+        return "EARSHOT_TLS_FOLDER" in self._settings
+
     def _environment(self) -> dict[str, str]:
         return (
             _ALLOCATOR
@@ -162,6 +168,7 @@ class Replica:
                 "EARSHOT_HOST": LOOPBACK,
                 "EARSHOT_PORT": str(self.port),
                 "EARSHOT_METRICS_PORT": str(self.metrics_port),
+                "EARSHOT_HEALTH_PORT": str(self._health_port if self._is_private else 0),
                 "EARSHOT_REPLICA": self.name,
                 "EARSHOT_DRAIN_SECONDS": str(DRAIN_SECONDS),
                 "EARSHOT_GRACE_SECONDS": str(GRACE_SECONDS),

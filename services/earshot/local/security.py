@@ -48,6 +48,7 @@ def prepare(state: StateFolder, protection: Protection) -> Security:
     if protection.tls:
         make_certificate(state)
     save_models(state, protection.access)
+    _make_certificates_among_us(state)
     _tell_envoy(state, protection.access)
     return Security(
         access=protection.access,
@@ -56,6 +57,15 @@ def prepare(state: StateFolder, protection: Protection) -> Security:
         tls=protection.tls,
         inner=Socket(str(state.inner)),
     )
+
+
+def of_replicas(state: StateFolder, protection: Protection) -> dict[str, str]:
+    """What the replicas are told of it, as environment."""
+    if not protection.on:
+        return {}
+    told = {"EARSHOT_TLS_FOLDER": str(state.tls / "services"), "EARSHOT_SPEECH_TARGET": f"unix:{state.inner}"}
+    models = {"EARSHOT_MODELS_FILE": str(state.allowed / _MODELS)} if protection.access.asks else {}
+    return told | models
 
 
 def load_keys(state: StateFolder) -> keys.Keys:
@@ -69,11 +79,6 @@ def save_keys(state: StateFolder, changed: keys.Keys) -> None:
     files = {name: text.encode() for name, text in changed.to_files().items()}
     state.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     private.write(state.keys, files)
-
-
-def models_file(state: StateFolder) -> Path:
-    """What tells the services which models each client may use."""
-    return state.allowed / _MODELS
 
 
 def save_models(state: StateFolder, access: Access) -> None:
@@ -117,8 +122,20 @@ def make_certificate(state: StateFolder) -> None:
     private.write(state.tls / "edge", signer.issue(*names))
 
 
+def _make_certificates_among_us(state: StateFolder) -> None:
+    """For Envoy and the replicas, which answer nobody else on their ports; their authority signs no others."""
+    signer = certificates.Signer.new("Earshot's own")
+    private.write(state.tls / "envoy", signer.issue(tls.ENVOY_NAME))
+    private.write(state.tls / "services", signer.issue(tls.SERVICES_NAME))
+
+
 def _tell_envoy(state: StateFolder, access: Access) -> None:
-    told = {tls.EDGE: tls.certificate(tls.EDGE, str(state.tls / "edge"))}
+    ours = str(state.tls / "envoy")
+    told = {
+        tls.EDGE: tls.certificate(tls.EDGE, str(state.tls / "edge")),
+        tls.INNER: tls.certificate(tls.INNER, ours),
+        tls.SERVICES: tls.authority(tls.SERVICES, f"{ours}/{certificates.AUTHORITY}", tls.SERVICES_NAME),
+    }
     if access.certificates:
         told[tls.CALLERS] = tls.authority(tls.CALLERS, access.certificates)
     files = {f"{name}.json": json.dumps(content).encode() for name, content in told.items()}

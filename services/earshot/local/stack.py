@@ -19,7 +19,7 @@ from earshot.local.ports import LOOPBACK, is_free
 from earshot.local.prometheus import Prometheus, Target, target
 from earshot.local.redis import Redis
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
-from earshot.local.security import Protection, follow, models_file, prepare
+from earshot.local.security import Protection, follow, of_replicas, prepare
 from earshot.local.tasks import cancel, together, until
 from earshot.local.traces import collector
 
@@ -174,10 +174,7 @@ class Stack:
         await self._watch()
 
     def _make_groups(self) -> None:
-        inner = f"unix:{self.state.inner}" if self.protection.on else self.target
-        shared = {"EARSHOT_SPEECH_TARGET": inner}
-        if self.protection.access.asks:
-            shared["EARSHOT_MODELS_FILE"] = str(models_file(self.state))
+        shared = {"EARSHOT_SPEECH_TARGET": self.target} | of_replicas(self.state, self.protection)
         if self.redis:
             shared[_REDIS_URL] = self.redis.url
         if "EARSHOT_RESUME_KEYS_FILE" not in os.environ:

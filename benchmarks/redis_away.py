@@ -1,8 +1,8 @@
 """How soon a Redis that was killed is found again, under load: ``python -m benchmarks.redis_away [TURNS]``.
 
 Ten callers of short texts, two classification replicas, quotas in a Redis that writes down each change. Each
-turn kills it with -9, leaves it away for three seconds, starts it again on what it has written, and waits until
-both replicas pay into it. Once with ``EARSHOT_QUOTA_WHEN_AWAY`` open, once closed.
+turn kills it with -9, leaves it away for three seconds, starts it again on what it has written, and waits
+until both replicas pay into it. Once with ``EARSHOT_QUOTA_WHEN_AWAY`` open, once closed.
 """
 
 from __future__ import annotations
@@ -110,7 +110,15 @@ def figure(port: int) -> float:
 
 def status(root: psutil.Process) -> list[dict[str, object]]:
     """The classification replicas, as ``earshot status`` has them."""
-    command = [sys.executable, "-m", "earshot.cli", "status", "--json", "--state", root.environ()["EARSHOT_STATE"]]
+    command = [
+        sys.executable,
+        "-m",
+        "earshot.cli",
+        "status",
+        "--json",
+        "--state",
+        root.environ()["EARSHOT_STATE"],
+    ]
     said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     return [one for one in said["replicas"] if one["service"] == "classification"]
 
@@ -125,15 +133,20 @@ def measure(when_away: str, turns: int) -> None:
             "EARSHOT_QUOTAS": json.dumps(QUOTAS),
             "EARSHOT_QUOTA_WHEN_AWAY": when_away,
         }
-        with mock.patch.dict(os.environ, told), running("--stt", "1", "--classification", "2") as (root, port, _):
+        with (
+            mock.patch.dict(os.environ, told),
+            running("--stt", "1", "--classification", "2") as (root, port, _),
+        ):
             replicas = status(root)
             ports = [int(str(one["metrics_port"])) for one in replicas]
             with load(f"127.0.0.1:{port}") as ended:
                 took = [found_again(store, ports) for _ in range(turns)]
             same = [one["pid"] for one in status(root)] == [one["pid"] for one in replicas]
         store.kill()
-    print(f"{when_away}: found again after {statistics.median(took):.2f} s, {max(took):.2f} at the most, {turns} turns")
-    print(f"{when_away}: calls {dict(ended)}; replicas {'are the same' if same else 'HAVE DIED'}", flush=True)
+    middle, most = statistics.median(took), max(took)
+    print(f"{when_away}: found again after {middle:.2f} s, {most:.2f} at the most, {turns} turns")
+    those = "are the same" if same else "HAVE DIED"
+    print(f"{when_away}: calls {dict(ended)}; replicas {those}", flush=True)
 
 
 if __name__ == "__main__":

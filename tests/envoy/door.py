@@ -70,6 +70,9 @@ def _callers(registry: Registry, plane: Plane) -> dict[str, Caller]:
         "a revoked key": revoked,
         "an expired token": registry.token("alice", exp=1_000_000_000),
         "a token that never ends": registry.token("alice", exp=None),
+        "a token without a name": registry.token("alice", sub=None),
+        "a token with an empty name": registry.token(""),
+        "a token that brings a header": registry.token("bob\r\nx-earshot-client: alice"),
         "a token for others": registry.token("alice", aud="elsewhere"),
         "a token of another issuer": registry.token("alice", iss="https://evil.example"),
         "a token that others signed": registry.token("alice", stranger),
@@ -86,7 +89,8 @@ def _callers(registry: Registry, plane: Plane) -> dict[str, Caller]:
 RIGHT = ("the right key", "the right token", "the right certificate")
 UNKNOWN = (
     *("no proof", "a forged name", "a wrong key", "an empty key", "a revoked key", "an expired token"),
-    *("a token that never ends", "a token for others", "a token of another issuer"),
+    *("a token that never ends", "a token without a name", "a token with an empty name"),
+    *("a token that brings a header", "a token for others", "a token of another issuer"),
     *("a token that others signed", "a right key and a wrong token", "a right token and a wrong key"),
 )
 

@@ -89,7 +89,9 @@ class Plane:
         (port,) = free_ports(1)
         ours = {"EARSHOT_PORT": str(port), "EARSHOT_REPLICA": name, "EARSHOT_DRAIN_SECONDS": "1"}
         child = await Child.start(
-            fake(service).command, os.environ | self.told | ours | environment, self.state.logs / f"{name}.log"
+            fake(service).command,
+            os.environ | self.told | ours | environment,
+            self.state.logs / f"{name}.log",
         )
         self.cleanup.push_async_callback(child.stop, 0.0)
         await until_open(port)

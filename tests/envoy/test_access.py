@@ -14,7 +14,20 @@ import pytest
 from earshot.gen.v1 import classification_pb2, speech_pb2, speech_pb2_grpc, usage_pb2
 from earshot.local.http import fetch
 from tests.envoy.callers import Caller
-from tests.envoy.door import CLIENTS, METHODS, REST, RIGHT, SPEECH, UNKNOWN, ZERO_SHOT, Door, call, outcomes, rest, shown
+from tests.envoy.door import (
+    CLIENTS,
+    METHODS,
+    REST,
+    RIGHT,
+    SPEECH,
+    UNKNOWN,
+    ZERO_SHOT,
+    Door,
+    call,
+    outcomes,
+    rest,
+    shown,
+)
 from tests.envoy.harness import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

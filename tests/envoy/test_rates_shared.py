@@ -24,9 +24,7 @@ BURST, MANY = 30, 60
 SHARED = Rates(client=Rate(1, BURST))
 
 
-async def _started(
-    folder: Path, port: int, ports: list[int], replica: int, cleanup: AsyncExitStack
-) -> Envoy:
+async def _started(folder: Path, port: int, ports: list[int], replica: int, cleanup: AsyncExitStack) -> Envoy:
     """An Envoy as those of a cluster are: it knows all of them, and has the same replica behind it."""
     state = StateFolder(folder)
     cleanup.enter_context(state.hold())
@@ -62,9 +60,7 @@ async def _passed(envoy: Envoy) -> int:
 async def test_a_rate_is_of_all_envoys_together(scratch: Path, number: int) -> None:
     async with plane(scratch / "first") as first, AsyncExitStack() as cleanup:
         backend, ports = await first.start(STT, "stt-1"), free_ports(number)
-        envoys = [
-            await _started(scratch / str(port), port, ports, backend.port, cleanup) for port in ports
-        ]
+        envoys = [await _started(scratch / str(port), port, ports, backend.port, cleanup) for port in ports]
         passed = [await _passed(envoy) for envoy in envoys]
     for one in passed:
         assert BURST // number <= one < (MANY if number == 1 else BURST), passed

@@ -205,7 +205,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
     async def ListModels(  # noqa: N802 - the method's name in the proto
         self, request: classification_pb2.ZeroShotClassifierListModelsRequest, context: _Context
     ) -> classification_pb2.ZeroShotClassifierListModelsResponse:
-        """The one model that this replica serves, and those that it hears with, where the caller may use them."""
+        """The model that this replica serves, and those that it hears with: those that the caller may use."""
         options, served = self._options, self._model()
         model = responses.model(served, options.fallback_reason, options.limits, options.max_message_bytes)
         shown = [model] if options.allowed.admit(served.name) else []

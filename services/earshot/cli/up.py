@@ -42,7 +42,9 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
     prometheus_port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port, on loopback.")] = 9090,
     redis: Annotated[
         bool,
-        typer.Option("--redis", help="Run the redis-server on the PATH beside it, for quotas of all replicas."),
+        typer.Option(
+            "--redis", help="Run the redis-server on the PATH beside it, for quotas of all replicas."
+        ),
     ] = False,
     tls: Annotated[
         bool, typer.Option("--tls", help="Take calls by TLS only; an authority is made for it.")

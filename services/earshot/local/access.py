@@ -95,9 +95,7 @@ def read(path: Path, *, keys: bool = False) -> Access:
 def _complaint(error: Exception) -> str:
     if isinstance(error, ValidationError):
         faults = error.errors(include_input=False, include_url=False)
-        return "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults
-        )
+        return "; ".join(f"{_path(fault)}: {fault['msg']}" for fault in faults)
     return " ".join(str(error).split())
 
 

@@ -19,8 +19,8 @@ _PATIENCE: Final = 1.0  # seconds for one answer
 
 
 class Redis:
-    """One Redis process. It listens on a socket in the state folder alone, and keeps what it has written there
-    from one stack to the next.
+    """One Redis process. It listens on a socket in the state folder alone, and keeps what it has written
+    there from one stack to the next.
     """
 
     def __init__(self, state: StateFolder) -> None:
@@ -92,6 +92,6 @@ def _binary() -> str:
     found = shutil.which("redis-server")
     if found is None:
         raise errors.FailedPreconditionError(
-            "redis-server is not on the PATH: install it (apt-get install redis-server), or leave --redis away"
+            "redis-server is not on the PATH: install it (apt-get install redis-server), or leave --redis"
         )
     return found

@@ -123,7 +123,7 @@ def make_certificate(state: StateFolder) -> None:
 
 
 def _make_certificates_among_us(state: StateFolder) -> None:
-    """For Envoy and the replicas, which answer nobody else on their ports; their authority signs no others."""
+    """For Envoy and the replicas, which answer nobody else on their ports."""
     signer = certificates.Signer.new("Earshot's own")
     private.write(state.tls / "envoy", signer.issue(tls.ENVOY_NAME))
     private.write(state.tls / "services", signer.issue(tls.SERVICES_NAME))

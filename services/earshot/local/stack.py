@@ -114,7 +114,8 @@ class Stack:
         """Starts everything and returns when it serves.
 
         Raises:
-            FailedPreconditionError: Envoy, Prometheus or Redis is missing, a port is taken, another stack runs.
+            FailedPreconditionError: Envoy, Prometheus or Redis is missing, a port is taken, another stack
+                runs.
             UnavailableError: a replica died at its start; the message has its last line.
         """
         try:

@@ -53,7 +53,7 @@ class UsageServicer(usage_pb2_grpc.UsageServicer):
         return self._settings.currency
 
     def _client(self, asked: str) -> str:
-        """Of whom the caller wants to know; empty: of all. Raises ``PermissionDeniedError`` where it may not."""
+        """Of whom the caller wants to know; empty: of all. Raises ``PermissionDeniedError``."""
         caller = client_name()
         if caller in self._settings.operator_names:
             return "" if asked == _ALL else asked or caller

@@ -26,7 +26,7 @@ def claimed_name(metadata: Mapping[str, str | bytes]) -> str:
     A very long name is cut, and still no other's.
     """
     given = metadata.get(CLIENT_HEADER, "")
-    name = given if isinstance(given, str) else ""
+    name = given if isinstance(given, str) else given.decode(errors="backslashreplace")
     if len(name) <= _LONGEST_NAME:
         return name
     digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()

@@ -52,7 +52,7 @@ class ServiceSettings(BaseSettings):
     )
     models_file: OptionalPath = Field(
         None,
-        description='File of JSON: models that each client may use, as {"a": ["tiny*"], "*": []}; none: all all.',
+        description='JSON file of the models that each client may use: {"a": ["tiny*"], "*": []}; none: all.',
     )
 
     otlp_endpoint: str = Field(

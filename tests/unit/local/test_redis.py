@@ -33,12 +33,14 @@ def test_without_one_on_the_path_it_says_so(state: StateFolder, monkeypatch: pyt
         Redis(state)
 
 
-async def test_one_that_ends_at_once_says_why(state: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_ends_at_once_says_why(
+    state: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     binary = tmp_path / "redis-server"
     binary.write_text("#!/bin/sh\necho no memory >&2\nexit 3\n")
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(errors.FailedPreconditionError, match="exit code 3; last line of .*: no memory"):
+    with pytest.raises(errors.FailedPreconditionError, match=r"exit code 3; last line of .*: no memory"):
         await Redis(state).start()
 
 

@@ -2,7 +2,8 @@
 
 What was made with the installation (``python -m earshot.classification.engines.export``, as the image does)
 lies in its ``share/earshot/onnx``, so that a pod whose file system is read-only has it; anything else is made
-when it is first served, in ``<cache>/onnx``. A name holds what it was made of and by which recipe.
+in ``<cache>/onnx``, when it is pulled (``python -m earshot.classification.engines.prepared KIND MODEL CACHE``) or
+else when it is first served. A name holds what it was made of and by which recipe.
 """
 
 from __future__ import annotations
@@ -89,3 +90,16 @@ def _in_a_process(source: Source, draft: Path) -> None:
         raise errors.FailedPreconditionError(
             f"it cannot be exported: {last}", reason=NOT_EXPORTED, field="model"
         )
+
+
+def main() -> None:
+    """Ends with a line that says what is wrong."""
+    kind, model, cache = sys.argv[1:]
+    try:
+        _made(Source.of(weights.resolve(Kind(kind), model, Path(cache))), Path(cache))
+    except errors.EarshotError as error:
+        sys.exit(error.message)
+
+
+if __name__ == "__main__":
+    main()

@@ -3,9 +3,9 @@
 Scores the texts of EARSHOT_SHARED/data/text (default: ../shared) with an engine in this process, or with
 whatever serves at ``--target``, and in the same run with plain cosine of MiniLM's vectors: label against
 text, and label in the set's own template against text. An engine in this process is also held against the
-same checkpoint in torch, in 32 bits: how often it is right, and how often both choose the same label. Calibration is the expected calibration error over
-ten bins (Guo et al. 2017): of the best label's score, and of independent scores with the right and the
-wrong labels of each set weighing the same.
+same checkpoint in torch, in 32 bits: how often that is right, and how often both choose the same label.
+Calibration is the expected calibration error over ten bins (Guo et al. 2017): of the best label's score, and
+of independent scores with the right and the wrong labels of each set weighing the same.
 """
 
 from __future__ import annotations
@@ -261,8 +261,8 @@ def report(name: str, rows: Sequence[Row], errors: dict[str, float]) -> None:
     """The figures as a table."""
     print(f"engine: {name}\n")
     print(
-        f"{'set':18}{'texts':>6}{'labels':>7}{'cosine':>8}{'+template':>10}{'engine':>8}{'fp32':>7}{'same':>7}"
-        f"{'ECE':>7}{'texts/s':>9}"
+        f"{'set':18}{'texts':>6}{'labels':>7}{'cosine':>8}{'+template':>10}{'engine':>8}"
+        f"{'fp32':>7}{'same':>7}{'ECE':>7}{'texts/s':>9}"
     )
     for row in [*rows, total(rows)]:
         print(

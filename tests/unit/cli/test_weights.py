@@ -14,8 +14,7 @@ import pytest
 
 from earshot import weights
 from earshot.cli.errors import ExitCode
-from earshot.weights import Kind, Weights
-from earshot.weights import checksums
+from earshot.weights import Kind, Weights, checksums
 from tests.unit.classification.engines import making
 from tests.unit.cli.conftest import Run
 

@@ -135,7 +135,9 @@ def _audio() -> list[Panel]:
             Query(rate("earshot_characters_total", CALLS, "client"), "{{client}}"),
         ),
         lines(
-            About("Texts seen before", "Where their scores are kept: found, and looked for in vain.", "short"),
+            About(
+                "Texts seen before", "Where their scores are kept: found, and looked for in vain.", "short"
+            ),
             Query(rate("earshot_seen_texts_total", REPLICAS, "outcome"), "{{outcome}}"),
             stacked=True,
         ),

@@ -114,9 +114,7 @@ class SeenTexts:
         _, oldest = next(iter(self._kept.values()))
         limits = self._limits
         return (
-            len(self._kept) > limits.texts
-            or self._bytes > limits.max_bytes
-            or now - oldest > limits.seconds
+            len(self._kept) > limits.texts or self._bytes > limits.max_bytes or now - oldest > limits.seconds
         )
 
     def _drop(self, name: Name) -> None:

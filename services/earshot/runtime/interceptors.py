@@ -83,10 +83,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return Call(
             method=method.rpartition("/")[2],
             trace=tracing.begin(method, metadata) if tracing else None,
-            request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[:calls.LONGEST],
+            request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[: calls.LONGEST],
             client=self._clients.label(metadata),
             line=self._clients.line(metadata),
-            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[:calls.LONGEST],
+            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[: calls.LONGEST],
         )
 
 

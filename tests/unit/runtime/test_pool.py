@@ -132,12 +132,16 @@ async def _devices(made: Pool) -> list[str]:
     return sorted(answer.body.decode() for answer in answers)
 
 
+def _ready(made: Pool) -> int:
+    return sum(worker.loaded and worker.alive for worker in made._workers)
+
+
 async def test_each_device_has_its_workers_also_after_a_death(tmp_path: Path) -> None:
     restarts: list[str] = []
     async with pool(scratch=tmp_path, restarts=restarts, workers=2, devices=("cpu:0", "cpu:1")) as made:
         assert await _devices(made) == ["cpu:0", "cpu:1"]
         await made.submit(b"die-once x")
-        await _until(lambda: bool(restarts) and sum(worker.loaded for worker in made._workers) == 2)
+        await _until(lambda: bool(restarts) and _ready(made) == 2)
         assert await _devices(made) == ["cpu:0", "cpu:1"]
 
 

@@ -149,7 +149,10 @@ def test_models_change_without_a_restart(closed: Whole, access: Path) -> None:
             assert time.monotonic() < deadline, said
             time.sleep(0.1)
     assert {replica["pid"] for replica in closed.replicas("classification")} == pids
-    with _client(closed, key) as client, pytest.raises(errors.PermissionDeniedError, match="model .pocketsphinx-en-us."):
+    with (
+        _client(closed, key) as client,
+        pytest.raises(errors.PermissionDeniedError, match=r"model .pocketsphinx-en-us."),
+    ):
         client.recognize(CLIP)
 
 

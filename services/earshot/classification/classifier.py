@@ -52,7 +52,7 @@ class Classifier:
     async def classify(self, requests: Sequence[ClassificationRequest], deadline: float) -> Scored:
         """Scores texts; the caller holds a permit. ``deadline`` is by ``time.monotonic``.
 
-        Raises ``DeadlineExceededError``, and ``UnavailableError`` when workers died on it.
+        Raises ``DeadlineExceededError``, and ``InternalError`` when workers died on it.
         """
         outcome = await self._engines.submit(wire.encode(requests), None, deadline)
         self._observe(requests, outcome)

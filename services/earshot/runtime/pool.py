@@ -239,7 +239,7 @@ class Pool:
         while True:
             try:
                 return await self._start_worker()
-            except (WorkerDiedError, errors.EarshotError, OSError) as exc:
+            except Exception as exc:  # whatever it is, this place must not be lost
                 self._events.on_restart(str(exc))
             await asyncio.sleep(wait)
             wait = min(2 * wait, self.options.restart_maximum_seconds)

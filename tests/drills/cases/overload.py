@@ -99,7 +99,7 @@ async def _call(client: AsyncClient, work: Work, seen: _Seen) -> None:
         seen.failed.append(f"{type(error).__name__}: {error}")
     else:
         seen.answered.append(time.monotonic() - begun)
-        seen.wrong += not answer.said
+        seen.wrong += answer.said is not True
 
 
 async def _unhealthy(stack: Stack) -> int:

@@ -24,7 +24,7 @@ from earshot.runtime.calls import Call
 from earshot.runtime.messages import TaskSpec
 from earshot.runtime.pool import Pool, PoolEvents, PoolOptions, _CancelWatch
 from earshot.runtime.task import Result
-from earshot.runtime.workers import WorkItem
+from earshot.runtime.workers import Worker, WorkItem
 
 TASKS = "tests.unit.runtime.tasks"
 
@@ -495,3 +495,21 @@ async def _until(condition: object) -> None:
     assert callable(condition)
     while not condition():
         await asyncio.sleep(0.01)
+
+
+async def test_where_no_thread_can_be_started_the_place_of_a_worker_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To wait for a process takes a thread; asyncio's error for that is none of the system's."""
+    restarts: list[str] = []
+    async with pool(restarts=restarts) as made:
+        spawn, first = Worker.spawn, int((await made.submit(b"pid")).body)
+
+        async def failing(threads: int, name: str) -> Worker:
+            monkeypatch.setattr(Worker, "spawn", spawn)
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(Worker, "spawn", failing)
+        os.kill(first, signal.SIGKILL)
+        assert int((await made.submit(b"pid")).body) != first
+        assert restarts[-1] == "can't start new thread"

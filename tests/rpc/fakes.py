@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import zlib
@@ -13,6 +14,7 @@ from earshot.classification import types as texts
 from earshot.stt import types as speech
 
 _SECONDS = {"slow": 1.0, "stuck": 60.0}
+_SCORED = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ def load_speech(model: str, options: dict[str, str]) -> FakeSpeech:
 
 @dataclass(frozen=True)
 class FakeTexts:
-    """The longer a label's wording, the higher its score; ``slow`` takes a second for it."""
+    """The longer a label's wording, the higher its score; ``slow`` takes a second for it.
+
+    ``counting`` has never the same score for two texts.
+    """
 
     info: texts.ModelInfo
 
@@ -95,6 +100,8 @@ class FakeTexts:
             _trouble(self.info.name, requests[0].text)
             if self.info.name == "misshapen":
                 return [("canary",)]  # type: ignore[list-item]
+        if self.info.name == "counting":
+            return [(1 / next(_SCORED),) * len(request.options.labels) for request in requests]
         return [_scores(request.options) for request in requests]
 
 

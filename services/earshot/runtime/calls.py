@@ -15,6 +15,7 @@ from earshot.runtime.labels import NO_AUDIO, NOBODY, OTHER, Line
 if TYPE_CHECKING:
     from earshot.runtime.tracing import Trace
 
+LONGEST: Final = 128  # characters of what callers may have us repeat
 _MOST_INTERVALS: Final = 1000  # spans of one call: a stream may last for hours
 
 

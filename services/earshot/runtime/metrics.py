@@ -67,6 +67,8 @@ class Metrics:
         self.first_interim_seconds = _histogram(registry, catalog.FIRST_INTERIM_SECONDS)
         self.acknowledgement_seconds = _histogram(registry, catalog.ACKNOWLEDGEMENT_SECONDS)
         self.characters = _counter(registry, catalog.CHARACTERS)
+        self.seen_texts = _counter(registry, catalog.SEEN_TEXTS)
+        self.seen_bytes = _gauge(registry, catalog.SEEN_BYTES)
         self.billed = _counter(registry, catalog.BILLED)
         self.cost = _counter(registry, catalog.COST)
         self.quota_refused = _counter(registry, catalog.QUOTA_REFUSED)

@@ -119,7 +119,6 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
     options = {
         "loader": selection.loader,
         "model": selection.model,
-        "device": settings.device,
         "threads": str(settings.threads),
         "context_seconds": str(settings.context_seconds),
         "cache": str(settings.cache),

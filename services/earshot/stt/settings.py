@@ -15,7 +15,6 @@ from earshot.stt.types import Redaction, Rules
 class SpeechSettings(QuotaSettings):
     """What the speech-to-text service can be told."""
 
-    device: str = Field("auto", description="For torch and CTranslate2: auto, cpu or cuda.")
     context_seconds: float = Field(
         0.0,
         ge=0,

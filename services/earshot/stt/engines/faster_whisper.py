@@ -21,6 +21,7 @@ from faster_whisper.transcribe import Segment as WhisperSegment
 from numpy.typing import NDArray
 
 from earshot import errors
+from earshot.runtime.devices import resolved
 from earshot.stt.engines import conversion, windowed
 from earshot.stt.engines.options import EngineOptions
 from earshot.stt.engines.windowed import Heard, Hearing, Waveform
@@ -112,8 +113,8 @@ def load(model: str, options: dict[str, str]) -> FasterWhisperEngine:
     """
     settings = EngineOptions.read(options)
     weights = _weights(model, settings)
-    device = _device_for(settings.device)
-    compute_type = settings.compute_type or ("float16" if device == "cuda" else "int8")
+    device = resolved(settings.device, ctranslate2.get_cuda_device_count(), "CTranslate2")
+    compute_type = settings.compute_type or ("int8" if device == "cpu" else "float16")
     loaded = _load(weights, device, compute_type, settings.threads)
     _log.info("faster-whisper %s in %s on %s, %s", weights.name, compute_type, device, weights.checksum)
     width = _width(loaded)
@@ -134,21 +135,17 @@ def _weights(model: str, settings: EngineOptions) -> Located:
 
 def _load(weights: Located, device: str, compute_type: str, threads: int) -> _Model:
     try:
-        return _Model(str(weights.path), device=device, compute_type=compute_type, cpu_threads=threads)
+        kind, _, index = device.partition(":")
+        return _Model(
+            str(weights.path),
+            device=kind,
+            device_index=int(index or 0),
+            compute_type=compute_type,
+            cpu_threads=threads,
+        )
     except (OSError, ValueError, RuntimeError) as exc:
         raise errors.FailedPreconditionError(
             f"{weights.path} cannot be loaded as a CTranslate2 Whisper in {compute_type} on {device}: {exc}",
             reason="MODEL_NOT_READABLE",
             field="model",
         ) from exc
-
-
-def _device_for(device: str) -> str:
-    present = ctranslate2.get_cuda_device_count() > 0
-    if device == "cuda" and not present:
-        raise errors.FailedPreconditionError(
-            "CTranslate2 finds no GPU: set the device to cpu or auto",
-            reason="DEVICE_NOT_PRESENT",
-            field="device",
-        )
-    return "cuda" if device != "cpu" and present else "cpu"

@@ -290,6 +290,7 @@ def test_weights_that_are_not_there(load: Load) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there(load: Load, checkpoint: Path) -> None:
-    with pytest.raises(errors.FailedPreconditionError, match="no GPU") as caught:
-        load(checkpoint, device="cuda")
-    assert caught.value.field == "device"
+    for device in ("cuda", "cuda:1"):
+        with pytest.raises(errors.FailedPreconditionError, match=f"no GPU {device}") as caught:
+            load(checkpoint, device=device)
+        assert caught.value.field == "device"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import ssl
 from collections import Counter
 
 import pytest
 
+from earshot.local.http import fetch
 from earshot.local.keys import digest
 from earshot.local.security import make_certificate
 from tests.envoy.callers import Caller
@@ -27,6 +29,17 @@ async def test_nothing_secret_can_be_read_by_others(door: Door) -> None:
     records = (state.keys / "keys.json").read_text(encoding="utf-8")
     assert "alice" in records
     assert key not in records
+
+
+async def test_it_says_when_its_certificates_end(door: Door) -> None:
+    """The alert that warns of it asks Envoy, which counts every few seconds: 397 days after they are made."""
+
+    async def says() -> bool:
+        figures = await fetch(door.plane.envoy.metrics_port, "/stats/prometheus")
+        days = re.search(r"^envoy_server_days_until_first_cert_expiring\{\} (\d+)$", figures, re.MULTILINE)
+        return days is not None and 390 < int(days[1]) <= 397
+
+    await until(says)
 
 
 async def test_a_key_holds_from_when_it_is_made_until_it_is_revoked(door: Door) -> None:

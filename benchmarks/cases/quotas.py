@@ -32,8 +32,8 @@ def measure(scale: Scale) -> Report:
         "call is checked against quotas and paid for in a real Redis that writes to disk, in the other it is "
         "counted in memory and nothing is limited. Clips are heard in tiny.en's shape, the smallest that "
         "OpenAI publishes, made to say 27 tokens. The ratio is of calls for a second of CPU of all of the "
-        "stack's processes, Redis too: what saturation comes to, whatever the machine's pace. Every status and every "
-        "answer is checked.",
+        "stack's processes, Redis too: what saturation comes to, whatever the machine's pace. Every status "
+        "and every answer is checked.",
     )
     with ExitStack() as cleanup:
         smallest = cleanup.enter_context(checkpoints.smallest(scale))

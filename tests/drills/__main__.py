@@ -17,7 +17,7 @@ from tests.drills.drill import CannotError, Drill, Form, Result
 from tests.drills.results import Row
 from tests.drills.speech import SHARED
 
-_PATIENCE = 120.0  # seconds that a drill of the short form may take; nothing here is a measurement
+_PATIENCE = 180.0  # seconds that a drill of the short form may take; nothing here is a measurement
 
 
 async def done(wanted: Sequence[Drill], form: Form) -> AsyncIterator[Row]:

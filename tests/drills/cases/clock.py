@@ -79,4 +79,5 @@ DRILL = Drill(
     "no call fails, no word is lost or doubled",
     _scene,
     _run,
+    short=False,
 )

@@ -15,9 +15,6 @@ class ClassificationSettings(QuotaSettings):
     speech_target: str = Field(
         "127.0.0.1:8080", description="host:port of the speech-to-text service, best through the proxy."
     )
-    max_batch: PositiveInt = Field(
-        8, le=249, description="Requests that a worker takes at once; long ones it takes alone."
-    )
     label_cache: PositiveInt = Field(10_000, description="Label vectors that each worker keeps.")
     seen_texts: int = Field(
         0, ge=0, description="Texts whose scores are kept for the client that asked; 0: none."

@@ -40,6 +40,7 @@ class Call:
     client: str = OTHER  # as a label; see earshot.runtime.labels
     line: Line = NOBODY  # whose turn it waits for
     claimed_client: str = ""  # as the caller wrote it, for the services that we call for it
+    wants_gzip: bool = False  # the answer, which is of texts
     began: float = field(default_factory=time.monotonic)
     responded: float | None = None  # when the first byte of an answer was ready, by time.monotonic
     answered: float | None = None  # when the response was ready to be sent, by time.monotonic

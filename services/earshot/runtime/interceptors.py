@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from earshot import errors
+from earshot.rpc import compression
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
@@ -87,6 +88,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             client=self._clients.label(metadata),
             line=self._clients.line(metadata),
             claimed_client=str(metadata.get(CLIENT_HEADER, ""))[: calls.LONGEST],
+            wants_gzip=compression.is_wanted(metadata),
         )
 
 

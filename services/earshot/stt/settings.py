@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from earshot.audio.limits import AudioLimits
 from earshot.quotas.settings import QuotaSettings
 from earshot.runtime.settings import PositiveInt, PositiveSeconds, Seconds
 from earshot.stt.types import Redaction, Rules
@@ -53,6 +54,11 @@ class SpeechSettings(QuotaSettings):
         if Redaction.NAME in _names(self.redact) and not self.name_model:
             raise ValueError("EARSHOT_REDACT has name, and EARSHOT_NAME_MODEL no model that finds them")
         return self
+
+    @property
+    def audio_limits(self) -> AudioLimits:
+        """How much audio a clip may hold."""
+        return AudioLimits(self.max_audio_seconds, self.free_audio_seconds, self.audio_seconds_per_byte)
 
     @property
     def rules(self) -> Rules:

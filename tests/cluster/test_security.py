@@ -20,7 +20,7 @@ from tests.cluster.access import forwarded
 from tests.cluster.conftest import IMAGE, SMALL
 from tests.cluster.kube import Document, Namespace, Release, namespace, until
 from tests.envoy.callers import AUDIENCE, ISSUER, Caller, Registry
-from tests.envoy.test_access import METHODS, RIGHT, SPEECH, UNKNOWN, ZERO_SHOT, outcome
+from tests.envoy.door import METHODS, RIGHT, SPEECH, UNKNOWN, ZERO_SHOT, outcome
 
 CLIP = (
     Path(__file__).resolve().parents[2] / "services" / "earshot" / "local" / "samples" / "formal-review.wav"

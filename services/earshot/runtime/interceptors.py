@@ -19,9 +19,10 @@ from earshot.rpc import compression
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
-from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
+from earshot.runtime.labels import OTHER, Clients, claimed_name
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
+from earshot.runtime.shortage import shortage
 from earshot.runtime.tracing import Tracing
 
 _OURS: Final = "/earshot.v1."
@@ -87,7 +88,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[: calls.LONGEST],
             client=self._clients.label(metadata),
             line=self._clients.line(metadata),
-            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[: calls.LONGEST],
+            claimed_client=claimed_name(metadata),
             wants_gzip=compression.is_wanted(metadata),
         )
 
@@ -166,7 +167,7 @@ class _Wrapped:
         if isinstance(exc, asyncio.CancelledError | GeneratorExit):
             self._answered(_why_cancelled(context), "caller gone")
             raise exc
-        error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
+        error = exc if isinstance(exc, errors.EarshotError) else shortage(exc) or _fault(exc)
         self._answered(code_of(error), error.reason)
         trailers = (*self._trailers(), *self._over_quota(error))
         return to_grpc_status(error, self._call.trace_id, trailers)

@@ -16,6 +16,7 @@ from tests.drills.cases import (
     kill_listener,
     kill_replica,
     latency,
+    mutated,
     narrow,
     no_descriptors,
     no_threads,
@@ -60,6 +61,7 @@ ALL: Final = tuple(
         small_memory,
         stores_away,
         clock,
+        mutated,
     )
 )
 """All of them, in the order in which they run: those of one scene together."""

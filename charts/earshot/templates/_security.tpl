@@ -18,6 +18,12 @@
 {{- if or $auth.apiKeys.enabled $auth.tokens.enabled $auth.certificates.enabled }}true{{ end -}}
 {{- end }}
 
+{{- /* Whether the keys of tokens come from a place with an authority of its own: "true", or nothing. */ -}}
+{{- define "earshot.jwksCa" -}}
+{{- $tokens := .Values.auth.tokens -}}
+{{- if and $tokens.enabled $tokens.jwksUrl $tokens.jwksCaSecret }}true{{ end -}}
+{{- end }}
+
 {{- define "earshot.limits" -}}
 {{- if or .Values.rates.all.perSecond .Values.rates.client.perSecond }}true{{ end -}}
 {{- end }}
@@ -62,6 +68,7 @@
   "tls" $values.tls.edge.enabled
   "inner" $values.tls.internal.enabled
   "jwksHost" (splitList ":" $url.host | first)
+  "jwksCa" (ternary "/etc/earshot/tls/jwks/ca.crt" "/etc/ssl/certs/ca-certificates.crt" (ne $values.auth.tokens.jwksCaSecret ""))
   "jwksPort" (splitList ":" (printf "%s:443" $url.host) | rest | first)
 | toJson -}}
 {{- end }}
@@ -84,6 +91,13 @@
     defaultMode: 0440
     items: [{key: "ca.crt", path: "ca.crt"}]
 {{- end }}
+{{- if include "earshot.jwksCa" $root }}
+- name: "tls-jwks"
+  secret:
+    secretName: {{ $root.Values.auth.tokens.jwksCaSecret | quote }}
+    defaultMode: 0440
+    items: [{key: "ca.crt", path: "ca.crt"}]
+{{- end }}
 {{- if $root.Values.tls.internal.enabled }}
 - name: "tls-internal"
   secret: {secretName: {{ include "earshot.tls.internal" (dict "root" $root "side" "envoy") | quote }}, defaultMode: 0440}
@@ -100,6 +114,9 @@
 {{- end }}
 {{- if $root.Values.auth.certificates.enabled }}
 - {name: "tls-callers", mountPath: "/etc/earshot/tls/callers", readOnly: true}
+{{- end }}
+{{- if include "earshot.jwksCa" $root }}
+- {name: "tls-jwks", mountPath: "/etc/earshot/tls/jwks", readOnly: true}
 {{- end }}
 {{- if $root.Values.tls.internal.enabled }}
 - {name: "tls-internal", mountPath: "/etc/earshot/tls/internal", readOnly: true}

@@ -21,6 +21,9 @@ from earshot.cluster.connection import connect
 from earshot.cluster.forwarding import Forwarder, Route
 from earshot.cluster.release import Release
 from earshot.cluster.tunnels import dial, fetch, quiet
+from earshot.gen.v1 import models_pb2
+from earshot.local.ports import free_ports
+from tests.rpc.client.scripted import Answer, Script, served
 from tests.unit.cluster.api_server import Content
 from tests.unit.cluster.conftest import Run, http_server, write_kubeconfig
 from tests.unit.cluster.objects import RELEASE, deployment, pod
@@ -68,12 +71,9 @@ def told() -> list[str]:
 
 @pytest.fixture
 def port(edges: Content, release: Release, told: list[str]) -> Iterator[int]:
-    with quiet(), Forwarder(0, Route(release, told.append), told.append) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+    forwarder = Forwarder(0, Route(release, told.append), told.append)
+    with quiet(), forwarder, forwarder.serving():
+        yield forwarder.server_address[1]
 
 
 @contextmanager
@@ -197,6 +197,36 @@ def test_a_port_in_use(edges: Content, run: Run) -> None:
     assert result.exit_code == ExitCode.FAILED
     assert "Address already in use; choose another by --port" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+class _Interrupted:
+    """Waited for until Ctrl-C, which comes at once."""
+
+    def wait(self) -> None:
+        raise KeyboardInterrupt
+
+
+TOLD: list[tuple[Answer, int, str]] = [
+    (errors.UnauthenticatedError("no key of ours"), ExitCode.REFUSED, ""),
+    (errors.PermissionDeniedError("not that method"), ExitCode.OK, "ready"),
+    (models_pb2.ListModelsResponse(), ExitCode.OK, "ready"),
+]
+
+
+@pytest.mark.parametrize(("answer", "code", "said"), TOLD, ids=lambda item: type(item).__name__)
+def test_a_key_is_tried_at_once(
+    edges: Content, run: Run, monkeypatch: pytest.MonkeyPatch, answer: Answer, code: int, said: str
+) -> None:
+    monkeypatch.setattr("earshot.cli.cluster.Event", _Interrupted)
+    (port,) = free_ports(1)
+    with served(Script(always=answer)) as script:
+        edges.ports["edge-1", 8080] = int(script.target.rpartition(":")[2])
+
+        result = run("forward", "--port", str(port), "--api-key", "mine")
+
+    assert (result.exit_code, result.stdout.partition(" ")[0]) == (code, said)
+    assert {call.metadata["x-api-key"] for call in script.calls} == {"mine"}
+    assert "mine" not in result.output
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

@@ -5,29 +5,55 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any
 
-from tests.drills.proxy import Network
-from tests.drills.stack import Stack
+Count = int | float | str
+
+
+class CannotError(Exception):
+    """The drill cannot be done here; says why."""
 
 
 @dataclass(frozen=True)
-class World:
-    """What a fault can get at."""
+class Form:
+    """How much of it."""
 
-    stack: Stack
-    network: Network
+    short: bool
+    minutes: float = 30.0  # of the soak
+
+
+@dataclass
+class Result:
+    """What a drill has come to."""
+
+    counts: dict[str, Count] = field(default_factory=dict)  # by what is counted, in words
+    broken: list[str] = field(default_factory=list)  # what did not hold
+
+    def must(self, holds: object, what: str) -> None:
+        """``what`` is said where it does not hold."""
+        if not holds:
+            self.broken.append(what)
+
+
+Scene = Callable[[Form], AbstractAsyncContextManager[Any]]
 
 
 @dataclass(frozen=True)
 class Drill:
-    """A fault under the load of live streams. All words must be there, once, and each summary complete."""
+    """A load, a fault beside it, and what must hold.
+
+    Drills of one scene that follow on each other share it: each leaves it as it was.
+    """
 
     name: str
-    title: str
-    fault: Callable[[World], Awaitable[None]]  # runs beside the load, until that ends
-    codec: str | None = None
-    real_time: bool = False  # as fast as speech, and not faster
+    title: str  # the load and the fault
+    must: str  # what holds all the same
+    scene: Scene  # makes what it takes place in
+    run: Callable[[Any, Form], Awaitable[Result]]  # gets what the scene has made
+    short: bool = True  # part of the short form
+    cluster: bool = False  # takes place in the cluster of KUBECONFIG, else on this machine
 
 
 async def every(seconds: float, strike: Callable[[int], Awaitable[None]]) -> None:

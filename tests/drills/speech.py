@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits
 from earshot.client import AsyncClient, EarshotError, Encoding, Final, Reconnecting, Summary
 
+SHARED = Path(os.environ.get("EARSHOT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+DIGITS = SHARED / "data" / "digits"
+CHECKPOINT = SHARED / "models" / "whisper-digits.pt"
+
 _CHUNK = 3_200  # bytes: 100 ms
 _NOT_WORDS = re.compile(r"[^a-z ]+")
 
@@ -27,6 +32,7 @@ class Recording:
     name: str
     samples: bytes
     words: list[str]
+    spans: list[tuple[float, float]]  # of each word, in seconds
 
 
 @dataclass
@@ -54,7 +60,13 @@ def _recording(folder: Path, row: dict[str, object], seconds: float) -> Recordin
     data = (folder / str(row["file"])).read_bytes()
     samples = decode_all(data, AudioFormat(), AudioLimits())[: round(seconds * 16_000)].tobytes()
     spoken = [word for word in row["words"] if word["end_s"] <= len(samples) / 32_000]  # type: ignore[attr-defined]
-    return Recording(str(row["file"]), samples, [str(word["word"]) for word in spoken])
+    spans = [(word["start_s"], word["end_s"]) for word in spoken]
+    return Recording(str(row["file"]), samples, [str(word["word"]) for word in spoken], spans)
+
+
+def words_of(text: str) -> list[str]:
+    """What was said, in lower case and without marks."""
+    return _NOT_WORDS.sub(" ", text.lower()).split()
 
 
 async def stream(target: str, recording: Recording, speed: float, codec: str | None) -> Heard:
@@ -72,7 +84,7 @@ async def stream(target: str, recording: Recording, speed: float, codec: str | N
             async with opened as events:
                 async for event in events:
                     if isinstance(event, Final):
-                        heard.words += _NOT_WORDS.sub(" ", event.segment.text.lower()).split()
+                        heard.words += words_of(event.segment.text)
                     heard.breaks += isinstance(event, Reconnecting)
                 heard.summary = events.result.summary
         except EarshotError as exc:

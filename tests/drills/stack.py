@@ -7,16 +7,34 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 from earshot.local.ports import free_ports
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+SERVICES: Final = ("stt", "classification")
+_UP: Final = (sys.executable, "-m", "earshot.cli", "up")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is to run."""
+
+    engine: str
+    model: Path | None = None
+    stt: int = 2  # replicas
+    classification: int = 2
+    environment: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    up: tuple[str, ...] = _UP  # the command
+    state: Path | None = None  # its folder; None: a new one
 
 
 @dataclass(frozen=True)
@@ -25,40 +43,80 @@ class Stack:
 
     process: asyncio.subprocess.Process
     port: int
-    state: str
+    state: Path
+    setup: Setup
+    temporary: Path  # where its processes put what is temporary
+    said: list[str] = field(default_factory=list)  # its lines
+
+    @property
+    def target(self) -> str:
+        """For callers."""
+        return f"127.0.0.1:{self.port}"
+
+    async def status(self) -> dict[str, Any]:
+        """What ``earshot status`` says."""
+        said: dict[str, Any] = json.loads(await command("status", "--json", "--state", str(self.state)))
+        return said
 
     async def replicas(self, service: str = "stt") -> list[dict[str, Any]]:
         """The rows of ``earshot status``."""
-        rows = json.loads(await command("status", "--json", "--state", self.state))["replicas"]
+        rows = (await self.status())["replicas"]
         return [row for row in rows if row["service"] == service and row.get("pid")]
 
-    async def signal_replica(self, number: int, what: signal.Signals) -> None:
+    async def serving(self, service: str = "stt") -> list[dict[str, Any]]:
+        """Those that Envoy sends calls to."""
+        rows = await self.replicas(service)
+        return [row for row in rows if row["phase"] == "serving" and row["health"] == "healthy"]
+
+    async def settled(self) -> None:
+        """Until as many replicas serve as at the beginning, and each has its workers."""
+        for service, count in (("stt", self.setup.stt), ("classification", self.setup.classification)):
+            await self.scale(count, service)
+            while len(await self.serving(service)) != count:
+                await asyncio.sleep(0.3)
+
+    async def signal_replica(self, number: int, what: signal.Signals, service: str = "stt") -> None:
         """To one of the replicas that serve, counted around."""
-        rows = [row for row in await self.replicas() if row["phase"] == "serving"]
+        rows = await self.serving(service)
         if rows:
             _send(rows[number % len(rows)]["pid"], what)
 
-    async def kill_worker(self, number: int, kind: str) -> None:
-        """Kills an "engine" or a "listener" process of a replica."""
-        rows = await self.replicas()
-        if rows:
-            _send(_workers(rows[number % len(rows)]["pid"])[kind], signal.SIGKILL)
+    async def worker(self, number: int, kind: str, service: str = "stt") -> int | None:
+        """The process of an "engine", a "decoder" or a "listener" of a replica that serves."""
+        rows = await self.serving(service)
+        return workers(rows[number % len(rows)]["pid"]).get(kind) if rows else None
+
+    async def kill_worker(self, number: int, kind: str, service: str = "stt") -> None:
+        """At once; the replica starts another."""
+        if pid := await self.worker(number, kind, service):
+            _send(pid, signal.SIGKILL)
 
     def kill_envoy(self) -> None:
         """At once; the supervisor starts it again."""
+        if pid := self.envoy():
+            _send(pid, signal.SIGKILL)
+
+    def envoy(self) -> int | None:
+        """Its process."""
         for child in psutil.Process(self.process.pid).children():
-            if "envoy" in child.name():
-                _send(child.pid, signal.SIGKILL)
+            with suppress(psutil.Error):
+                if "envoy" in child.name():
+                    return int(child.pid)
+        return None
 
-    async def scale(self, count: int) -> None:
-        """``earshot scale stt=COUNT``."""
-        await command("scale", f"stt={count}", "--state", self.state)
+    async def scale(self, count: int, service: str = "stt") -> None:
+        """``earshot scale SERVICE=COUNT``."""
+        await command("scale", f"{service}={count}", "--state", str(self.state))
 
 
-def _workers(front: int) -> dict[str, int]:
+def workers(front: int) -> dict[str, int]:
     """Worker processes by the name of their pool, the last of its command line: "engine", "listener"."""
-    children = psutil.Process(front).children()
-    return {child.cmdline()[-1].partition("-")[0].removesuffix("s"): child.pid for child in children}
+    found = {}
+    with suppress(psutil.Error):
+        for child in psutil.Process(front).children():
+            with suppress(psutil.Error, IndexError):
+                found[child.cmdline()[-1].partition("-")[0].removesuffix("s")] = child.pid
+    return found
 
 
 def _send(pid: int, what: signal.Signals) -> None:
@@ -76,23 +134,46 @@ async def command(*arguments: str) -> str:
 
 
 @asynccontextmanager
-async def running(model: Path, replicas: int) -> AsyncIterator[Stack]:
-    """Two replicas or more of speech to text behind Envoy, with the digits checkpoint."""
+async def running(setup: Setup) -> AsyncIterator[Stack]:
+    """``setup`` behind Envoy, on a port and in a folder of its own. Raises RuntimeError where it ends."""
     (port,) = free_ports(1)
-    with TemporaryDirectory(prefix="earshot-drill-") as state:
-        arguments = ["--port", str(port), "--state", state, "--stt", str(replicas), "--classification", "1"]
-        arguments += ["--stt-engine", "faster-whisper", "--stt-model", str(model)]
+    with TemporaryDirectory(prefix="earshot-drill-") as made:
+        state, temporary = setup.state or Path(made) / "state", Path(made) / "tmp"
+        temporary.mkdir()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "earshot.cli", "up", *arguments), stdout=asyncio.subprocess.PIPE
+            *setup.up,
+            *_arguments(setup, port, state),
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "TMPDIR": str(temporary), **setup.environment},
         )
+        stack = Stack(process, port, state, setup, temporary)
+        reading = asyncio.create_task(_read(stack))
         try:
-            assert process.stdout is not None
-            while line := await process.stdout.readline():
-                if line.startswith(b"Ctrl-C"):
-                    break
-            draining = asyncio.create_task(process.stdout.read())  # what it says later is for nobody
-            yield Stack(process, port, state)
-            draining.cancel()
+            await _ready(stack, reading)
+            yield stack
         finally:
             _send(process.pid, signal.SIGTERM)
             await process.wait()
+            await reading
+
+
+def _arguments(setup: Setup, port: int, state: Path) -> list[str]:
+    arguments = ["--port", str(port), "--state", str(state), "--stt-engine", setup.engine]
+    arguments += ["--stt", str(setup.stt), "--classification", str(setup.classification)]
+    if setup.model:
+        arguments += ["--stt-model", str(setup.model)]
+    return [*arguments, *setup.arguments]
+
+
+async def _read(stack: Stack) -> None:
+    """Keeps what it says; a pipe that nobody reads would stop it."""
+    assert stack.process.stdout
+    async for line in stack.process.stdout:
+        stack.said.append(line.decode().rstrip())
+
+
+async def _ready(stack: Stack, reading: asyncio.Task[None]) -> None:
+    while not any(line.startswith("Ctrl-C") for line in stack.said):
+        if reading.done():
+            raise RuntimeError(f"the stack has ended: {stack.said[-1:] or 'it said nothing'}")
+        await asyncio.sleep(0.05)

@@ -112,9 +112,9 @@ def _text(value: bytes | str) -> str:
 
 
 @contextmanager
-def attacker(port: int, *, window: int | None = None) -> Iterator[Attacker]:
+def attacker(port: int, *, window: int | None = None, source: str = "127.0.0.1") -> Iterator[Attacker]:
     """A connection that has said hello; ``window``: the bytes that it would take of an answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE, source_address=(source, 0)) as sock:
         # Nothing is checked on the way out: that is what the other side has to do.
         config = H2Configuration(
             validate_outbound_headers=False, normalize_outbound_headers=False, validate_inbound_headers=False

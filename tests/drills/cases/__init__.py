@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tests.drills.cases import (
+    accuracy,
+    broken_worker,
+    clock,
+    disk_full,
     drain,
+    kill_anything,
     kill_engine,
     kill_envoy,
     kill_listener,
     kill_replica,
     latency,
     narrow,
+    no_descriptors,
+    no_threads,
     nothing,
+    overload,
+    poison,
     resets,
+    rolling,
     scale,
     silence,
+    slow_callers,
+    small_memory,
+    soak,
+    stores_away,
 )
 
-ALL = tuple(
+ALL: Final = tuple(
     module.DRILL
     for module in (
+        rolling,
+        kill_anything,
+        slow_callers,
         nothing,
         kill_replica,
         kill_engine,
@@ -30,6 +49,17 @@ ALL = tuple(
         latency,
         narrow,
         silence,
+        accuracy,
+        soak,
+        broken_worker,
+        poison,
+        overload,
+        disk_full,
+        no_descriptors,
+        no_threads,
+        small_memory,
+        stores_away,
+        clock,
     )
 )
-"""All of them, in the order in which they run; the first is what the others are held against."""
+"""All of them, in the order in which they run: those of one scene together."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.drills.drill import Drill, World, every
+from tests.drills.drill import every
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
@@ -12,4 +13,4 @@ async def _fault(world: World) -> None:
     await every(10, strike)
 
 
-DRILL = Drill("kill_envoy", "kill -9 of Envoy, every 10 s", _fault)
+DRILL = streamed("kill_envoy", "kill -9 of Envoy, every 10 s", _fault)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tests.drills.drill import Drill, World, every
+from tests.drills.drill import every
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
     await every(6, lambda number: world.stack.kill_worker(number, "listener"))
 
 
-DRILL = Drill("kill_listener", "kill -9 of a listener worker, every 6 s", _fault)
+DRILL = streamed("kill_listener", "kill -9 of a listener worker, every 6 s", _fault, short=False)

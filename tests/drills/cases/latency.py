@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.drills.drill import Drill, World
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
     await world.network.add("latency", latency=300)
 
 
-DRILL = Drill("latency", "300 ms of latency each way", _fault)
+DRILL = streamed("latency", "300 ms of latency each way", _fault, short=False)

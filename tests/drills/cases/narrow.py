@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.drills.drill import Drill, World
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
     await world.network.add("bandwidth", rate=4)
 
 
-DRILL = Drill("narrow", "32 kbit/s each way, Opus at 24 kbit/s", _fault, codec="opus:24k", real_time=True)
+DRILL = streamed("narrow", "32 kbit/s each way, Opus at 24 kbit/s", _fault, codec="opus:24k", real_time=True, short=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.drills.drill import Drill, World
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
     """None."""
 
 
-DRILL = Drill("nothing", "nothing happens", _fault)
+DRILL = streamed("nothing", "nothing happens", _fault, short=False)

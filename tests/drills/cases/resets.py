@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.drills.drill import Drill, World, every
+from tests.drills.drill import every
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
@@ -16,4 +17,4 @@ async def _fault(world: World) -> None:
     await every(10, strike)
 
 
-DRILL = Drill("resets", "every connection reset, every 10 s", _fault)
+DRILL = streamed("resets", "every connection reset, every 10 s", _fault)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.drills.drill import Drill, World
+from tests.drills.streams import World, streamed
 
 
 async def _fault(world: World) -> None:
@@ -16,4 +16,4 @@ async def _fault(world: World) -> None:
         world.network.thaw()
 
 
-DRILL = Drill("silence", "nothing goes through for 20 s", _fault)
+DRILL = streamed("silence", "nothing goes through for 20 s", _fault, short=False)

@@ -1,0 +1,135 @@
+"""The load of calls whose answers are known: digits that are spoken, and texts whose label is plain."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from earshot.client import AsyncClient, EarshotError, Encoding
+from earshot.client.retry import RetryPolicy
+from earshot.load.tally import Tally
+from earshot.load.work import Answer, Work
+from earshot.rpc.status import code_of
+from tests.drills.drill import Result
+from tests.drills.speech import DIGITS, Recording, recordings, words_of
+
+ONCE: Final = RetryPolicy(max_attempts=1)
+_RATE: Final = 16_000
+_LABELS: Final = ("weather", "football", "cooking", "computers")
+_TEXTS: Final = (
+    ("It will rain in the north tomorrow, with storms at night.", "weather"),
+    ("The striker scored twice in the last ten minutes of the match.", "football"),
+    ("Fry the onions in butter and add the chopped garlic.", "cooking"),
+    ("The program crashes because a pointer is null.", "computers"),
+    ("Snow and frost are forecast for the weekend.", "weather"),
+    ("Bake the cake for forty minutes in a hot oven.", "cooking"),
+)
+
+
+def phrases(seconds: float, count: int) -> list[Recording]:
+    """So many stretches of about ``seconds`` of spoken digits, one from each recording in turn."""
+    return [_phrase(one, seconds) for one in recordings(DIGITS, 60.0)][:count]
+
+
+def _phrase(recording: Recording, seconds: float) -> Recording:
+    """From the middle of one pause to that of another."""
+    spans = recording.spans
+    at = len(spans) // 3
+    last = next((n for n in range(at, len(spans) - 1) if spans[n][1] - spans[at][0] >= seconds), at)
+    start = (spans[at - 1][1] + spans[at][0]) / 2
+    end = (spans[last][1] + spans[last + 1][0]) / 2
+    samples = recording.samples[round(start * _RATE) * 2 : round(end * _RATE) * 2]
+    return Recording(recording.name, samples, recording.words[at : last + 1], [])
+
+
+def hearing(recording: Recording) -> Work:
+    """Recognition of ``recording``: whether its words were heard."""
+
+    async def send(client: AsyncClient) -> Answer:
+        heard = await client.recognize(recording.samples, encoding=Encoding.LINEAR16, sample_rate=_RATE)
+        return Answer(words_of(heard.text) == recording.words, heard.audio_duration)
+
+    return Work("recognize", "audio s", send)
+
+
+def scoring(text: str, label: str) -> Work:
+    """Classification of ``text``: whether ``label`` is the best."""
+
+    async def send(client: AsyncClient) -> Answer:
+        scored = await client.classify(text, _LABELS)
+        return Answer(bool(scored.best) and scored.best.label == label, 1)
+
+    return Work("classify", "texts", send)
+
+
+async def known(target: str, seconds: float = 1.5, *, texts: bool = True) -> list[Work]:
+    """The works of which the engines are sure: what they mistake by themselves shows nothing of a fault."""
+    works = [hearing(one) for one in phrases(seconds, 8)]
+    works += [scoring(text, label) for text, label in _TEXTS] if texts else []
+    return await sure(target, works)
+
+
+async def sure(target: str, works: Sequence[Work]) -> list[Work]:
+    """Those that are answered rightly where nothing is broken. Raises RuntimeError where most are not."""
+    async with AsyncClient(target) as client:
+        found = [work for work in works if (await work.send(client)).said]
+    if len(found) < len(works) / 2:
+        raise RuntimeError(f"only {len(found)} of {len(works)} known answers are right with nothing broken")
+    return found
+
+
+class Load:
+    """Calls under way until they are stopped, and what came of them."""
+
+    def __init__(self, works: Sequence[Work]) -> None:
+        self.tally = Tally()
+        self.stopping = False
+        self.errors: Counter[str] = Counter()  # what they said
+        self._works = works
+        self._numbers = itertools.count()
+        for work in works:
+            self.tally.expect(work, Answer(said=True, amount=0))
+
+    async def call_on(self, client: AsyncClient) -> None:
+        """One caller: the next call when one is answered."""
+        while not self.stopping:
+            work = self._works[next(self._numbers) % len(self._works)]
+            started = time.monotonic()
+            try:
+                answer = await work.send(client)
+            except EarshotError as error:
+                self.tally.failed(work, code_of(error).name)
+                self.errors[f"{code_of(error).name}: {error.message}"] += 1
+            else:
+                self.tally.answered(work, answer, time.monotonic() - started)
+
+    def judge(self, result: Result) -> None:
+        """None may fail, and none be wrong."""
+        report = self.tally.report(1.0)
+        calls = report.answered + report.failed
+        result.counts |= {"calls": calls, "failed": report.failed, "wrong": report.changed}
+        result.must(calls, "no call was made")
+        result.must(not report.failed, f"{report.failed} calls failed ({'; '.join(self.errors)})")
+        result.must(not report.changed, f"{report.changed} answers were wrong")
+
+
+@asynccontextmanager
+async def calling(
+    target: str, works: Sequence[Work], callers: int = 6, retry: RetryPolicy | None = None
+) -> AsyncIterator[Load]:
+    """Calls all the time, by two clients; those under way at the end are waited for."""
+    load = Load(works)
+    clients = [AsyncClient(target, retry=retry or RetryPolicy()) for _ in range(2)]
+    running = [asyncio.create_task(load.call_on(clients[number % 2])) for number in range(callers)]
+    try:
+        yield load
+    finally:
+        load.stopping = True
+        await asyncio.gather(*running)
+        for client in clients:
+            await client.close()

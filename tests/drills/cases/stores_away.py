@@ -1,0 +1,96 @@
+"""Redis and Prometheus go, and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from earshot.local.ports import free_ports
+from tests.drills.calls import calling, known
+from tests.drills.drill import CannotError, Drill, Form, Result
+from tests.drills.figures import total
+from tests.drills.speech import CHECKPOINT
+from tests.drills.stack import Setup, Stack, running
+from tests.redis_server import PROGRAM, RedisServer
+
+_QUOTAS = json.dumps({"*": {"audio_seconds_per_month": 10_000_000, "characters_per_month": 1_000_000_000}})
+
+
+@dataclass(frozen=True)
+class _World:
+    stack: Stack
+    redis: RedisServer
+
+
+@asynccontextmanager
+async def _scene(_: Form) -> AsyncIterator[_World]:
+    if not PROGRAM or not shutil.which("prometheus"):
+        raise CannotError("there is no redis-server or no prometheus on the PATH")
+    (port,) = free_ports(1)
+    with TemporaryDirectory(prefix="earshot-drill-") as folder, RedisServer(Path(folder)) as redis:
+        setup = Setup(
+            "faster-whisper",
+            CHECKPOINT,
+            environment={"EARSHOT_QUOTAS": _QUOTAS, "EARSHOT_QUOTA_REDIS_URL": redis.url},
+            arguments=("--prometheus", "--prometheus-port", str(port)),
+        )
+        async with running(setup) as stack:
+            yield _World(stack, redis)
+
+
+async def _run(world: _World, form: Form) -> Result:
+    result, stack, redis = Result(), world.stack, world.redis
+    away = 3 if form.short else 30
+    works = await known(stack.target)
+    async with calling(stack.target, works) as load:
+        _kill_prometheus(stack, result)
+        await asyncio.to_thread(redis.kill)
+        await asyncio.sleep(away)
+        down = await _store_up(stack)
+        await asyncio.to_thread(redis.start)
+        await _until_up(stack)
+        redis.freeze()
+        await asyncio.sleep(away)
+        redis.thaw()
+        await _until_up(stack)
+    load.judge(result)
+    result.must(down == 0, "replicas did not notice that Redis was away")
+    return result
+
+
+def _kill_prometheus(stack: Stack, result: Result) -> None:
+    children = psutil.Process(stack.process.pid).children(recursive=True)
+    found = [child.pid for child in children if child.name() == "prometheus"]
+    result.must(found, "there was no Prometheus")
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+async def _store_up(stack: Stack) -> float:
+    rows = [*await stack.replicas(), *await stack.replicas("classification")]
+    return await total(rows, "earshot_quota_store_up")
+
+
+async def _until_up(stack: Stack) -> None:
+    """Until every replica has found Redis again."""
+    while await _store_up(stack) != stack.setup.stt + stack.setup.classification:
+        await asyncio.sleep(0.2)
+
+
+DRILL = Drill(
+    "stores_away",
+    "Prometheus killed; Redis, which counts quotas, killed and started again, then frozen",
+    "no call fails; quotas are counted again when it is back",
+    _scene,
+    _run,
+)

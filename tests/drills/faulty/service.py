@@ -1,0 +1,20 @@
+"""``python -m earshot.stt`` with that engine in place of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from earshot.runtime.launch import launch
+from earshot.stt.__main__ import run
+from earshot.stt.engines.selection import select
+from earshot.stt.settings import SpeechSettings
+
+
+async def serve(settings: SpeechSettings) -> None:
+    """Picks the engine as the service does."""
+    selection = select(settings.engine, settings.model, settings.cache)
+    await run(settings, replace(selection, loader="tests.drills.faulty.engine:load"))
+
+
+if __name__ == "__main__":
+    launch("stt", SpeechSettings, serve)

@@ -1,0 +1,89 @@
+"""What drills have come to, kept in a file from run to run: what is done again takes the place of the last."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.drills.drill import Count, Drill, Result
+
+SAVED: Final = Path(__file__).with_name("results.json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One drill."""
+
+    name: str
+    title: str
+    must: str
+    cluster: bool
+    counts: dict[str, Count]
+    broken: list[str]
+    skipped: str  # why it was not done; empty where it was
+    seconds: float
+    taken: str  # the day
+    cores: int
+
+    @classmethod
+    def of(cls, drill: Drill, result: Result, seconds: float, skipped: str = "") -> Self:
+        """What ``drill`` has come to."""
+        return cls(
+            name=drill.name,
+            title=drill.title,
+            must=drill.must,
+            cluster=drill.cluster,
+            counts=result.counts,
+            broken=result.broken,
+            skipped=skipped,
+            seconds=round(seconds, 1),
+            taken=f"{datetime.now(UTC):%Y-%m-%d}",
+            cores=os.cpu_count() or 0,
+        )
+
+    @property
+    def verdict(self) -> str:
+        """Whether it held; in words."""
+        if self.skipped:
+            return f"not done: {self.skipped}"
+        return f"did not hold: {'; '.join(self.broken)}" if self.broken else "held"
+
+    @property
+    def counted(self) -> str:
+        """All counts in one line."""
+        return ", ".join(f"{_number(value)} {what}".strip() for what, value in self.counts.items())
+
+    @property
+    def line(self) -> str:
+        """For who watches."""
+        return f"{self.verdict.upper() if self.broken else self.verdict} | {self.title}: {self.counted} | {self.seconds:g} s"
+
+
+def load() -> list[Row]:
+    """What is kept."""
+    if not SAVED.exists():
+        return []
+    return [_row(saved) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
+
+
+def _row(saved: dict[str, Any]) -> Row:
+    return Row(**saved)
+
+
+def save(rows: Iterable[Row]) -> None:
+    """Keeps ``rows``; others stay as they are."""
+    kept = {row.name: row for row in load()} | {row.name: row for row in rows}
+    text = json.dumps([asdict(row) for row in kept.values()], indent=1)
+    SAVED.write_text(text + "\n", encoding="utf-8")
+
+
+def _number(value: Count) -> str:
+    """Three digits of what is measured, all of what is counted."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else value

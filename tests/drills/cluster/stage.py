@@ -18,10 +18,12 @@ from tests.cluster.kube import Document, Namespace, Release, kubectl, namespace,
 from tests.cluster.power import OURS
 from tests.cluster.spoken import Spoken, spoken
 from tests.cluster.traffic import Plan, Traffic, traffic
+from tests.drills.drill import Count
 
 IMAGE: Final = os.environ.get("EARSHOT_CLUSTER_IMAGE", "localhost/earshot:dev")
 COMPONENTS: Final = ("stt", "classification", "envoy")
 PODS: Final = 2  # of each
+AWAY_SECONDS: Final = 60
 _CALLERS: Final = 4
 # Of each caller, in a second; streams follow on each other.
 _PLAN: Final[Plan] = {
@@ -114,4 +116,5 @@ def _has_streamed(caller: Traffic) -> bool:
     return any(call.kind == "stream" for call in caller.calls)
 
 
-Fault = Callable[[Stage], dict[str, int]]
+Counts = dict[str, Count]
+Fault = Callable[[Stage], Counts]

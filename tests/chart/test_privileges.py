@@ -86,6 +86,6 @@ def test_secrets_are_read_by_none_but_their_pod_s_group(pods: list[Document]) ->
     assert secrets
     assert {secret["defaultMode"] for secret in secrets} == {0o440}
     for pod in pods:
-        mounts = {mount["name"]: mount for one in pod["containers"] for mount in one["volumeMounts"]}
+        mounts = {mount["name"]: mount for one in pod["containers"] for mount in one.get("volumeMounts", [])}
         held = [volume["name"] for volume in pod["volumes"] if "secret" in volume]
         assert all(mounts[name]["readOnly"] is True for name in held)

@@ -28,7 +28,7 @@ sys.exit(0 if killed else "no process of " + module + " in the pod " + uid)
 
 @contextlib.contextmanager
 def killer(release: Release) -> Iterator[Callable[[Document], None]]:
-    """Gives a function that kills the service, or Envoy, in a pod. Needs the right to see a node's processes."""
+    """Gives a function that kills a pod's service, or Envoy. Needs the right to see a node's processes."""
     space = f"{release.space.name}-killer"
     kubectl("create", "namespace", space)
     try:

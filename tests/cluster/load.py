@@ -7,7 +7,7 @@ A file, as a pod's own log is not kept where nodes share a machine: each kubelet
 
 PLAN is JSON: kind of call to {"rate": calls a second} or {"workers": how many go on one after
 another}. With ATTEMPTS 1 the client tries nothing again: what fails in the cluster is seen.
-"digits" and "stream" want raw samples (s16, 16 kHz, mono) in ``/spoken``: what is heard in them is written too.
+"digits" and "stream" want raw samples (s16, 16 kHz, mono) in ``/spoken``; what is heard is written too.
 """
 
 from __future__ import annotations

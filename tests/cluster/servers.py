@@ -1,4 +1,4 @@
-"""What a release has beside it in the cluster: a Redis, and an issuer that gives the keys of its tokens by https."""
+"""What a release has beside it in the cluster: a Redis, and an issuer that gives keys of tokens by https."""
 
 from __future__ import annotations
 
@@ -78,7 +78,9 @@ def _served(
     service = {"kind": "Service", "metadata": metadata, "spec": {"selector": labels, "ports": ports}}
     pod = {"kind": "Pod", "metadata": metadata, "spec": _spec(name, image, target, uid, mounts or {})}
     items = [{"apiVersion": "v1"} | one for one in (service, pod)]
-    space.kubectl("apply", "--filename", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    space.kubectl(
+        "apply", "--filename", "-", text=json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    )
     try:
         space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
         yield

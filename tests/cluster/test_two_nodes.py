@@ -60,7 +60,9 @@ def _heard(load: Traffic, speech: Spoken) -> str:
         found = speech.difference(load.calls, kind)
         assert (found.lost, found.doubled) == (0, 0), (kind, found)
     breaks = [call.breaks for call in streams]
-    return f"{len(streams)} streams, {sum(map(bool, breaks))} of them broke, {sum(breaks)} times: no word lost"
+    return (
+        f"{len(streams)} streams, {sum(map(bool, breaks))} of them broke, {sum(breaks)} times: no word lost"
+    )
 
 
 def test_a_node_is_drained(nodes: list[str], release: Release, speech: Spoken, figure: Figure) -> None:

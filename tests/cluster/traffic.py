@@ -143,7 +143,9 @@ def _objects(release: Release, name: str, plan: Plan, attempts: int, node: str) 
 
 
 def _add_claim(spec: Document, claim: str) -> None:
-    spec["volumes"].append({"name": "spoken", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+    spec["volumes"].append(
+        {"name": "spoken", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+    )
     mount = {"name": "spoken", "mountPath": "/spoken", "readOnly": True}
     spec["containers"][0]["volumeMounts"].append(mount)
 

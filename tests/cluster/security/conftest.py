@@ -1,7 +1,7 @@
 """A release that asks everyone who is calling, beside the one that all others share.
 
-Its certificate for callers is one of cert-manager's, which is played by us: the Secret that it would write. The
-keys of tokens come from an issuer in the cluster, and quotas are counted in a Redis there.
+Its certificate for callers is one of cert-manager's, whose part is ours: we write the Secret that it would.
+Keys of tokens come from an issuer in the cluster, and quotas are counted in a Redis there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -28,6 +29,7 @@ from tests.envoy.test_access import SPEECH, outcome
 
 CLIENTS = {"alice": ["*"], "bob": [f"{SPEECH}/ListModels"], "dave": ["*"]}
 KEYS, EDGE, TEST_KEY = "earshot-api-keys", "earshot-tls-edge", "helm-test-key"
+_AS_LOCALHOST: Any = (("grpc.ssl_target_name_override", "localhost"), ("grpc.use_local_subchannel_pool", 1))
 QUOTA_SECONDS = 30.75  # of dave's month: twenty clips of a second and a half, and half of one
 
 
@@ -47,7 +49,9 @@ class Closed:
     @property
     def address(self) -> str:
         """The Service itself, as it is reached on a node; its certificate is made out to ``localhost``."""
-        found = self.space.kubectl("get", "service", self.release.service, "--output=jsonpath={.spec.clusterIP}")
+        found = self.space.kubectl(
+            "get", "service", self.release.service, "--output=jsonpath={.spec.clusterIP}"
+        )
         return f"{found}:80"
 
     @property
@@ -70,6 +74,15 @@ class Closed:
         """A file of a Secret."""
         (found,) = [each for each in self.space.objects("secrets") if each["metadata"]["name"] == name]
         return base64.b64decode(found["data"][key])
+
+    def answers(self, caller: Caller) -> set[str]:
+        """What a call comes to, at each Envoy that there is."""
+        return {self._answer(pod, caller) for pod in self.release.pods("envoy")}
+
+    def _answer(self, pod: Document, caller: Caller) -> str:
+        channel = grpc.secure_channel(f"{pod['status']['podIP']}:8080", self.credentials, _AS_LOCALHOST)
+        with channel:
+            return outcome(channel, caller, f"{SPEECH}/ListModels")[0]
 
     def hand_over(self) -> None:
         """Has the kubelets look at once at the Secrets of all pods, which they do each minute or so."""
@@ -146,21 +159,16 @@ def target(closed: Closed) -> Iterator[str]:
 @pytest.fixture(scope="package")
 def callers(closed: Closed) -> dict[str, Caller]:
     """Everyone who may come, with proofs of every kind."""
-    with forwarded(closed.release) as target:
-        return _callers(closed, target)
-
-
-def _callers(closed: Closed, target: str) -> dict[str, Caller]:
     registry = closed.registry
     revoked, right, few = (
         Caller({"x-api-key": closed.keys("new", name)}) for name in ("carol", "alice", "bob")
     )
     closed.hand_over()
-    until(lambda: first(closed, target, few) == "OK", 180, "the keys have reached Envoy")
+    until(lambda: closed.answers(few) == {"OK"}, 180, "the keys have reached Envoy")
     closed.keys("revoke", "carol")
     closed.hand_over()
-    until(lambda: first(closed, target, revoked) == "UNAUTHENTICATED", 180, "a key is revoked")
-    until(lambda: first(closed, target, registry.token("alice")) == "OK", 60, "Envoy has the issuer's keys")
+    until(lambda: closed.answers(revoked) == {"UNAUTHENTICATED"}, 180, "a key is revoked")
+    until(lambda: closed.answers(registry.token("alice")) == {"OK"}, 60, "Envoy has the issuer's keys")
     stranger = Registry(registry.folder / "stranger")
     return {
         "no proof": Caller(),
@@ -176,9 +184,3 @@ def _callers(closed: Closed, target: str) -> dict[str, Caller]:
         "a wrong certificate": stranger.certificate("alice"),
         "bob": few,
     }
-
-
-def first(closed: Closed, target: str, caller: Caller) -> str:
-    """What a caller's first call comes to."""
-    with caller.blocking(target, closed.trusted) as channel:
-        return outcome(channel, caller, f"{SPEECH}/ListModels")[0]

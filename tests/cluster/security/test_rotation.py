@@ -17,7 +17,7 @@ from cryptography import x509
 
 from earshot.client import AsyncClient, EarshotError, RetryPolicy
 from tests.cluster.kube import until
-from tests.cluster.security.conftest import Closed, first
+from tests.cluster.security.conftest import Closed
 from tests.cluster.security.test_matrix import past, secure
 from tests.envoy.callers import Caller
 from tests.envoy.test_access import ZERO_SHOT
@@ -109,7 +109,10 @@ def _serial(address: str) -> int:
     host, _, port = address.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((host, int(port)), timeout=30) as plain, context.wrap_socket(plain) as secure:
+    with (
+        socket.create_connection((host, int(port)), timeout=30) as plain,
+        context.wrap_socket(plain) as secure,
+    ):
         shown = secure.getpeercert(binary_form=True)
     assert shown is not None
     return x509.load_der_x509_certificate(shown).serial_number
@@ -155,18 +158,18 @@ def _all_know(closed: Closed) -> bool:
     return all(past(secure(address, credentials), f"{ZERO_SHOT}/ListModels") == "OK" for address in addresses)
 
 
-def test_a_new_key_in_place_of_the_old_one(closed: Closed, target: str, key: str, figure: Figure) -> None:
+def test_a_new_key_in_place_of_the_old_one(closed: Closed, key: str, figure: Figure) -> None:
     """Made, taken up by all callers, and only then the old one revoked."""
     (old,) = [line.split()[0] for line in closed.keys("list").splitlines() if "alice" in line]
     with calling(closed, key) as load:
         new = Caller({"x-api-key": closed.keys("new", "alice")})
         closed.hand_over()
-        until(lambda: first(closed, target, new) == "OK", 180, "the new key has reached Envoy")
+        until(lambda: closed.answers(new) == {"OK"}, 180, "the new key has reached both Envoys")
         load.key = new.headers["x-api-key"]
         until(lambda: load.answered[load.key] > 5 * CALLERS, 60, "all call with the new key")
         closed.keys("revoke", old)
         closed.hand_over()
         gone = Caller({"x-api-key": key})
-        until(lambda: first(closed, target, gone) == "UNAUTHENTICATED", 180, "the old key is good no more")
+        until(lambda: closed.answers(gone) == {"UNAUTHENTICATED"}, 180, "the old key is good no more")
     figure(load.figures())
     assert load.failed == []

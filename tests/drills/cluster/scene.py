@@ -13,7 +13,8 @@ from tests.drills.drill import CannotError, Drill, Form, Result
 from tests.drills.speech import SHARED
 
 _MUST: Final = (
-    "no call fails, no answer is wrong; every stream is complete, no digit lost or doubled; nothing is stuck after"
+    "no call fails, no answer is wrong; every stream is complete, no digit lost or doubled; "
+    "nothing is stuck after"
 )
 
 

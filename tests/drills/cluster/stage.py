@@ -86,9 +86,13 @@ def staged(shared: Path) -> Iterator[Stage]:
     nodes = kubectl("get", "nodes", "--output=name").replace("node/", "").split()
     if len(nodes) < PODS:
         raise LookupError("needs a cluster of two nodes")
-    with namespace(f"earshot-drills-{int(time.time())}") as space, TemporaryDirectory() as folder:
-        with spoken(space, shared, Path(folder)) as speech, _released(space, speech) as release:
-            yield Stage(release, speech, nodes[0], nodes[1], shared)
+    with (
+        namespace(f"earshot-drills-{int(time.time())}") as space,
+        TemporaryDirectory() as folder,
+        spoken(space, shared, Path(folder)) as speech,
+        _released(space, speech) as release,
+    ):
+        yield Stage(release, speech, nodes[0], nodes[1], shared)
 
 
 @contextlib.contextmanager

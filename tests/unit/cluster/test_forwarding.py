@@ -9,7 +9,8 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from earshot.cluster.connection import connect
 from earshot.cluster.forwarding import Forwarder, Route
 from earshot.cluster.release import Release
 from earshot.cluster.tunnels import dial, fetch, quiet
-from earshot.gen.v1 import models_pb2
+from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.local.ports import free_ports
 from tests.rpc.client.scripted import Answer, Script, served
 from tests.unit.cluster.api_server import Content
@@ -199,34 +200,36 @@ def test_a_port_in_use(edges: Content, run: Run) -> None:
     assert result.stderr.count("\n") == 1
 
 
-class _Interrupted:
-    """Waited for until Ctrl-C, which comes at once."""
-
-    def wait(self) -> None:
-        raise KeyboardInterrupt
-
-
-TOLD: list[tuple[Answer, int, str]] = [
-    (errors.UnauthenticatedError("no key of ours"), ExitCode.REFUSED, ""),
-    (errors.PermissionDeniedError("not that method"), ExitCode.OK, "ready"),
-    (models_pb2.ListModelsResponse(), ExitCode.OK, "ready"),
-]
+MODELS = (
+    classification_pb2.ZeroShotClassifierListModelsResponse(),
+    speech_pb2.SpeechToTextListModelsResponse(),
+)
+TOLD: dict[str, tuple[Sequence[Answer], int, str]] = {
+    "unknown": ([errors.UnauthenticatedError("no key of ours")], ExitCode.REFUSED, ""),
+    "known, for other methods": ([errors.PermissionDeniedError("not that")], ExitCode.OK, "ready"),
+    "known": (MODELS, ExitCode.OK, "ready"),
+}
 
 
-@pytest.mark.parametrize(("answer", "code", "said"), TOLD, ids=lambda item: type(item).__name__)
+@pytest.mark.parametrize(("answers", "code", "said"), TOLD.values(), ids=TOLD)
 def test_a_key_is_tried_at_once(
-    edges: Content, run: Run, monkeypatch: pytest.MonkeyPatch, answer: Answer, code: int, said: str
+    edges: Content, kubeconfig: Path, answers: Sequence[Answer], code: int, said: str
 ) -> None:
-    monkeypatch.setattr("earshot.cli.cluster.Event", _Interrupted)
     (port,) = free_ports(1)
-    with served(Script(always=answer)) as script:
+    command = [sys.executable, "-m", "earshot.cli", "cluster", "forward", "--release", RELEASE]
+    environment = os.environ | {"EARSHOT_API_KEY": "mine"}
+    with served(Script(deque(answers))) as script:
         edges.ports["edge-1", 8080] = int(script.target.rpartition(":")[2])
+        with subprocess.Popen(
+            [*command, "--port", str(port)], env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout
+            first = process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
 
-        result = run("forward", "--port", str(port), "--api-key", "mine")
-
-    assert (result.exit_code, result.stdout.partition(" ")[0]) == (code, said)
+    assert (process.returncode, first.partition(" ")[0]) == (code, said)
     assert {call.metadata["x-api-key"] for call in script.calls} == {"mine"}
-    assert "mine" not in result.output
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

@@ -61,8 +61,8 @@ class Closed:
 
     def certify(self) -> None:
         """A new certificate for callers, of the same authority."""
-        names = (f"earshot.{self.space.name}.svc.cluster.local", f"earshot.{self.space.name}", "localhost")
-        write_secret(self.space, EDGE, self.signer.issue(*names))
+        service = f"earshot.{self.space.name}.svc.cluster.local"
+        write_secret(self.space, EDGE, self.signer.issue(service, "localhost", "127.0.0.1"))
 
     def keys(self, *arguments: str) -> str:
         """What ``earshot keys`` prints."""

@@ -68,13 +68,10 @@ def measure(root: psutil.Process) -> Iterator[Row]:
 def role(process: psutil.Process) -> str:
     """What a process is for."""
     command = " ".join(process.cmdline())
-    if "earshot.runtime.worker" in command:
-        parent = role(process.parent())
-        children = sorted(process.parent().children(), key=lambda child: child.create_time())
-        started = [child.pid for child in children]
-        kinds = {0: "decoder", 1: "listener"} if "stt" in parent else {}
-        kind = kinds.get(started.index(process.pid), "engine")
-        return parent.replace("front", kind)
+    parent = process.parent()
+    if parent and "earshot.runtime.worker" in command:
+        pool = process.cmdline()[-1]  # "decoders", "listener-0"
+        return role(parent).replace("front", pool.partition("-")[0].removesuffix("s"))
     found = re.search(r"-m earshot\.(stt|classification)", command)
     if found:
         return f"{found[1]}: front process"

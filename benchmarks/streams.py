@@ -18,15 +18,16 @@ import os
 import statistics
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import jiwer
 import numpy as np
 import psutil
+from google.protobuf.duration_pb2 import Duration
 
 from benchmarks.stack import running
 from benchmarks.watched import cpu, memory, said
@@ -57,7 +58,7 @@ class Live:
     ended: float = 0.0  # offset of the last end of speech
     started: float | None = None  # offset of a stretch that has no interim yet
 
-    async def run(self, stub: speech_pb2_grpc.SpeechToTextStub, delay: float) -> None:
+    async def run(self, stub: Any, delay: float) -> None:  # noqa: ANN401 - the stubs know only the synchronous form
         """Begins after ``delay`` seconds."""
         await asyncio.sleep(delay)
         async for response in stub.StreamingRecognize(self._requests()):
@@ -114,9 +115,9 @@ def cut(samples: bytes, size: int = CHUNK) -> list[bytes]:
     return [samples[at : at + 2 * size] for at in range(0, len(samples), 2 * size)]
 
 
-def seconds(duration: object) -> float:
+def seconds(duration: Duration) -> float:
     """A protobuf Duration."""
-    return duration.seconds + duration.nanos / 1e9  # type: ignore[attr-defined]
+    return duration.seconds + duration.nanos / 1e9
 
 
 def recordings() -> list[tuple[bytes, list[float]]]:
@@ -178,12 +179,11 @@ async def many(port: int, root: psutil.Process, streams: int, length: float) -> 
         await asyncio.sleep(length * 0.9)
         during = memory(root)
         await going
-    worked = cpu(root) - worked
+    shares = {kind: 100 * (spent - worked.get(kind, 0.0)) / length for kind, spent in cpu(root).items()}
     print(
         f"{streams} streams, {sum(len(one.finals) for one in lives)} finals of {streams * round(length / 30)}"
     )
     print(f"front processes: {(during['stt'] - before['stt']) / streams:.2f} MiB for each stream")
-    shares = Counter({kind: 100 * spent / length for kind, spent in worked.items()})
     print("CPU of a core:", said(shares, "%"))
     row("end of speech to final, beyond silence and engine", [one for live in lives for one in live.finals])
 
@@ -212,7 +212,8 @@ async def long(port: int, root: psutil.Process, hours: float) -> None:
 
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         due, started = 60.0, time.monotonic()
-        async for response in speech_pb2_grpc.SpeechToTextStub(channel).StreamingRecognize(requests()):
+        stub: Any = speech_pb2_grpc.SpeechToTextStub(channel)
+        async for response in stub.StreamingRecognize(requests()):
             finals += sum(result.is_final for result in response.results)
             if response.acknowledgement.resume_token:
                 received = seconds(response.acknowledgement.committed_offset)
@@ -229,7 +230,7 @@ async def cuts(port: int, longest: float, length: float) -> None:
         for samples, words in known_words():
             content = samples[: 2 * round(length * RATE)]
             spoken.append(" ".join(word for word, end in words if end <= len(content) / 2 / RATE))
-            raw = {"encoding": Encoding.LINEAR16, "sample_rate": RATE}
+            raw: dict[str, Any] = {"encoding": Encoding.LINEAR16, "sample_rate": RATE}
             async with client.stream(content, **raw, max_segment=longest, end_silence=5) as stream:
                 async for _ in stream:
                     pass

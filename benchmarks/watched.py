@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 
 import psutil
 
@@ -20,23 +20,24 @@ def kind_of(process: psutil.Process) -> str:
     return "envoy" if "envoy" in process.name() else "other"
 
 
-def memory(root: psutil.Process) -> Counter[str]:
+def memory(root: psutil.Process) -> dict[str, float]:
     """Resident MiB of each kind, below ``root``."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for one in root.children(recursive=True):
         found[kind_of(one)] += one.memory_info().rss / MEBIBYTE
     return found
 
 
-def cpu(root: psutil.Process) -> Counter[str]:
+def cpu(root: psutil.Process) -> dict[str, float]:
     """Seconds of CPU that each kind has taken so far."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for one in root.children(recursive=True):
         times = one.cpu_times()
         found[kind_of(one)] += times.user + times.system
     return found
 
 
-def said(figures: Counter[str], unit: str) -> str:
+def said(figures: dict[str, float], unit: str) -> str:
     """In one line, the largest first."""
-    return ", ".join(f"{kind} {value:.1f} {unit}" for kind, value in figures.most_common() if value >= 0.05)
+    largest = sorted(figures.items(), key=lambda each: -each[1])
+    return ", ".join(f"{kind} {value:.1f} {unit}" for kind, value in largest if value >= 0.05)

@@ -2,9 +2,10 @@
 
 Scores the texts of EARSHOT_SHARED/data/text (default: ../shared) with an engine in this process, or with
 whatever serves at ``--target``, and in the same run with plain cosine of MiniLM's vectors: label against
-text, and label in the set's own template against text. Calibration is the expected calibration error over
-ten bins (Guo et al. 2017): of the best label's score, and of independent scores with the right and the
-wrong labels of each set weighing the same.
+text, and label in the set's own template against text. An engine in this process is also held against the
+same checkpoint in torch, in 32 bits: how often that is right, and how often both choose the same label.
+Calibration is the expected calibration error over ten bins (Guo et al. 2017): of the best label's score, and
+of independent scores with the right and the wrong labels of each set weighing the same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging
 
 from earshot import weights
+from earshot.classification.engines import torch_network
+from earshot.classification.engines.checkpoints import EMBEDDED_MODEL
+from earshot.classification.engines.export import WAYS
 from earshot.classification.engines.selection import select
 from earshot.classification.types import ClassificationOptions, ClassificationRequest, Engine
 from earshot.client import Client
@@ -61,19 +65,25 @@ class Row:
     accuracy: float
     calibration_error: float
     seconds: float
+    exact: float | None = None  # accuracy of the same checkpoint in 32 bits
+    same: float | None = None  # share of the texts that get the same label from both
 
 
 def main() -> None:
     """Measures once and prints."""
     asked = arguments()
-    name, score = served(asked.target) if asked.target else loaded(asked.engine, asked.model)
+    exact: Score | None = None
+    if asked.target:
+        name, score = served(asked.target)
+    else:
+        name, score, exact = loaded(asked.engine, asked.model)
     sets = read(asked.data / "data" / "text")
     cosine, rows = Cosine(), []
     best: list[Confidence] = []
     independent: list[Confidence] = []
     for one in sets:
         row, confidences = measure(one, score, cosine)
-        rows.append(row)
+        rows.append(compared(row, one, score, exact) if exact else row)
         best += confidences
         independent += independents(one, score)
     errors = {"calibration_error": error_of(best), "independent_calibration_error": error_of(independent)}
@@ -115,19 +125,29 @@ def read(folder: Path) -> list[TextSet]:
     ]
 
 
-def loaded(engine: str, model: str) -> tuple[str, Score]:
-    """An engine in this process."""
+def loaded(engine: str, model: str) -> tuple[str, Score, Score]:
+    """An engine in this process, and the same in 32 bits."""
     cache = weights.cache_folder(os.environ.get("EARSHOT_CACHE", ""))
     chosen = select(engine, model, cache)
     module, _, function = chosen.loader.partition(":")
     load = getattr(importlib.import_module(module), function)
     scorer: Engine = load(chosen.model, {"cache": str(cache)})
+    kind = weights.Kind(chosen.engine)
+    embedded = chosen.model == EMBEDDED_MODEL
+    folder = get_model_path() if embedded else weights.resolve(kind, chosen.model, cache).path
+    exact = WAYS[kind].engine(torch_network.load(kind, folder))
+    name = f"{scorer.info.engine} ({scorer.info.name}) by {scorer.info.runtime}"
+    return name, by(scorer), by(exact)
+
+
+def by(engine: Engine) -> Score:
+    """What ``engine`` says."""
 
     def score(texts: Sequence[str], labels: Sequence[str], multi_label: bool) -> Scores:
         options = ClassificationOptions(tuple(labels), multi_label=multi_label)
-        return scorer.classify([ClassificationRequest(text, options) for text in texts], lambda: False)
+        return engine.classify([ClassificationRequest(text, options) for text in texts], lambda: False)
 
-    return f"{scorer.info.engine} ({scorer.info.name})", score
+    return score
 
 
 def served(target: str) -> tuple[str, Score]:
@@ -199,6 +219,22 @@ def measure(one: TextSet, score: Score, cosine: Cosine) -> tuple[Row, list[Confi
     return row, confidences
 
 
+def compared(row: Row, one: TextSet, score: Score, exact: Score) -> Row:
+    """``row``, and what the same checkpoint in 32 bits makes of the set."""
+    full = choices(one, exact)
+    return replace(row, exact=agreement(full, one.answers), same=agreement(full, choices(one, score)))
+
+
+def choices(one: TextSet, score: Score) -> list[int]:
+    """Where in the set's labels each text's best one stands."""
+    return [each.index(max(each)) for each in score(one.texts, one.labels, False)]
+
+
+def agreement(some: Sequence[int], others: Sequence[int]) -> float:
+    """The share that is the same in both."""
+    return mean(one == other for one, other in zip(some, others, strict=True))
+
+
 def independents(one: TextSet, score: Score) -> Iterable[Confidence]:
     """Every label's independent score; right and wrong ones weigh the same in all."""
     texts, labels = len(one.texts), len(one.labels)
@@ -225,15 +261,35 @@ def report(name: str, rows: Sequence[Row], errors: dict[str, float]) -> None:
     """The figures as a table."""
     print(f"engine: {name}\n")
     print(
-        f"{'set':18}{'texts':>6}{'labels':>7}{'cosine':>8}{'+template':>10}{'engine':>8}{'ECE':>7}{'texts/s':>9}"
+        f"{'set':18}{'texts':>6}{'labels':>7}{'cosine':>8}{'+template':>10}{'engine':>8}"
+        f"{'fp32':>7}{'same':>7}{'ECE':>7}{'texts/s':>9}"
     )
     for row in [*rows, total(rows)]:
         print(
             f"{row.name:18}{row.texts:6}{row.labels:7}{row.cosine:8.3f}{row.cosine_template:10.3f}"
-            f"{row.accuracy:8.3f}{row.calibration_error:7.3f}{row.texts / row.seconds:9.0f}"
+            f"{row.accuracy:8.3f}{_share(row.exact)}{_share(row.same)}{row.calibration_error:7.3f}"
+            f"{row.texts / row.seconds:9.0f}"
         )
+    same = together(rows)
+    if same is not None:
+        print(f"\nthe same label as in 32 bits, over all texts: {same:.3f}")
     print(f"\ncalibration error over all texts: {errors['calibration_error']:.3f}")
     print(f"of independent scores:            {errors['independent_calibration_error']:.3f}")
+
+
+def together(rows: Sequence[Row]) -> float | None:
+    """The share of all texts that get the same label in 32 bits; None where that is not known."""
+    return known_mean(row.same for row in rows for _ in range(row.texts))
+
+
+def known_mean(values: Iterable[float | None]) -> float | None:
+    """Of those that are there; None where none is."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def _share(value: float | None) -> str:
+    return f"{value:7.3f}" if value is not None else f"{'':7}"
 
 
 def total(rows: Sequence[Row]) -> Row:
@@ -248,6 +304,8 @@ def total(rows: Sequence[Row]) -> Row:
         accuracy=mean(row.accuracy for row in rows),
         calibration_error=mean(row.calibration_error for row in rows),
         seconds=sum(row.seconds for row in rows),
+        exact=known_mean(row.exact for row in rows),
+        same=known_mean(row.same for row in rows),
     )
 
 

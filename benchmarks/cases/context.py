@@ -118,7 +118,7 @@ def packed(engine: FasterWhisperEngine, pieces: Sequence[Samples]) -> list[str]:
     parts: list[Waveform] = []
     ends: list[float] = []  # of each piece's part of the window, half of the silence after it included
     for piece in pieces:
-        parts += [piece.astype(np.float32) / 32768, _GAP]
+        parts += [piece.astype(np.float32) / np.float32(32768), _GAP]
         ends.append((sum(map(len, parts)) - len(_GAP) / 2) / SAMPLE_RATE)
     heard = vars(FasterWhisperEngine)["_hear"](
         engine, np.concatenate(parts), Hearing("en", "transcribe", True, "")

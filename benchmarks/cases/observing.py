@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -112,7 +113,7 @@ def serving(command: tuple[str, ...], settings: dict[str, str], log: Path) -> It
 def wait_ready(port: int) -> None:
     """Until it says that it serves."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check
+        check = health_pb2_grpc.HealthStub(channel).Check  # type: ignore[attr-defined]
         end = time.monotonic() + READY_WITHIN
         while time.monotonic() < end:
             answer = check(health_pb2.HealthCheckRequest(), timeout=READY_WITHIN, wait_for_ready=True)
@@ -126,7 +127,7 @@ def wait_ready(port: int) -> None:
 def collecting() -> Iterator[str]:
     """The address of a collector of traces that throws them away."""
     server = grpc.server(ThreadPoolExecutor(1))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Sink(), server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Sink(), server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
@@ -158,7 +159,7 @@ def compare(
     for one in services:
         run(one)
         spent[one].clear()
-    runs = harness.interleaved({one: lambda one=one: run(one) for one in services}, rounds)
+    runs = harness.interleaved({one: partial(run, one) for one in services}, rounds)
     for one, bar in ((ON, ">= 0.98"), (TRACED, ">= 0.97")):
         report.ratios.append(Ratio.of(f"{name}, calls/s: {one} / {OFF}", runs[one], runs[OFF], bar))
         report.ratios.append(Ratio.of(f"{name}, CPU of the service: {one} / {OFF}", spent[one], spent[OFF]))

@@ -68,7 +68,7 @@ def core_seconds(work: Work) -> float:
 
 def batches(int8: FasterWhisper, scale: Scale) -> Table:
     """Core-seconds of each clip of 3 s when so many are decoded together."""
-    rows = []
+    rows: list[tuple[str | float, ...]] = []
     for seconds in (30, 10):
         works = [int8.window(_TOKENS[3], seconds, together) for together in _BATCHES]
         costs = [statistics.median(core_seconds(work) for _ in range(scale.of(3, 1))) for work in works]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,10 +53,8 @@ def against_the_pipeline(
     }
     for work in contenders.values():
         work()
-    runs = harness.interleaved(
-        {name: lambda work=work: harness.per_second(work) for name, work in contenders.items()},
-        scale.of(7, 1),
-    )
+    paces = {name: partial(harness.per_second, work) for name, work in contenders.items()}
+    runs = harness.interleaved(paces, scale.of(7, 1))
     bars = {"embedding engine": ">= 80", "NLI engine": ">= 4"}
     for name, bar in bars.items():
         for peer, wanted in (("pipeline, default", bar), ("pipeline, batch_size 10", "")):
@@ -91,7 +90,8 @@ def _milliseconds(engine: Engine, texts: Sequence[str], labels: tuple[str, ...])
     options = ClassificationOptions(labels, multi_label=True)
     requests = [ClassificationRequest(text, options) for text in texts]
     engine.classify(requests, lambda: False)
-    taken, began = [], time.perf_counter()
+    taken: list[float] = []
+    began = time.perf_counter()
     while not taken or time.perf_counter() - began < _SECONDS:
         started = time.perf_counter()
         engine.classify(requests, lambda: False)

@@ -18,7 +18,7 @@ def main(service: str) -> None:
     def nothing(*_: object) -> None:
         """In place of what is measured."""
 
-    interceptors.log_call = nothing
+    vars(interceptors)["log_call"] = nothing
     Metrics.begin = Metrics.count = nothing  # type: ignore[assignment,method-assign]
     runpy.run_module(f"earshot.{service}", run_name="__main__", alter_sys=True)
 

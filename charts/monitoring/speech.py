@@ -134,6 +134,13 @@ def _audio() -> list[Panel]:
             About("Text scored", "Characters in each second, by client.", "short"),
             Query(rate("earshot_characters_total", CALLS, "client"), "{{client}}"),
         ),
+        lines(
+            About(
+                "Texts seen before", "Where their scores are kept: found, and looked for in vain.", "short"
+            ),
+            Query(rate("earshot_seen_texts_total", REPLICAS, "outcome"), "{{outcome}}"),
+            stacked=True,
+        ),
     ]
 
 

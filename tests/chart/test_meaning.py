@@ -95,17 +95,24 @@ def _argument(container: Document, name: str) -> str:
     return args[args.index(name) + 1]
 
 
-def test_a_gpu_has_one_worker_and_is_used() -> None:
-    values = {"stt": {"gpu": {"enabled": True}, "settings": {"workers": 4}}}
-    environment = _environment("stt", values)
+@pytest.mark.parametrize(("component", "memory"), [("stt", "3Gi"), ("classification", "2Gi")])
+def test_a_gpu_has_one_worker_and_is_used(component: str, memory: str) -> None:
+    values = {component: {"gpu": {"enabled": True}, "settings": {"workers": 4}}}
+    environment = _environment(component, values)
     assert environment["EARSHOT_WORKERS"] == "1"
     assert environment["EARSHOT_DEVICE"] == "cuda"
-    limits = _container("stt", values)["resources"]["limits"]
-    assert limits == {"nvidia.com/gpu": 1, "memory": "3Gi"}
+    limits = _container(component, values)["resources"]["limits"]
+    assert limits == {"nvidia.com/gpu": 1, "memory": memory}
 
 
 @pytest.mark.parametrize(
-    ("settings", "work", "target"), [({}, 0, "45"), ({"workers": 4, "maxBatch": 8}, 0, "67"), ({}, 9, "9")]
+    ("settings", "work", "target"),
+    [
+        ({}, 0, "45"),
+        ({"workers": 4, "maxBatch": 8}, 0, "67"),
+        ({"workers": 4, "maxBatch": 8, "device": "cuda:0,cuda:1"}, 0, "89"),
+        ({}, 9, "9"),
+    ],
 )
 def test_work_per_pod_is_a_share_of_what_it_admits(settings: dict[str, int], work: int, target: str) -> None:
     values = {"stt": {"settings": settings, "autoscaling": {"metric": "work", "work": work}}}

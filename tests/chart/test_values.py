@@ -17,6 +17,7 @@ WRONG = [
     ("stt.engine", "wisper", "'/stt/engine': value must be one of"),
     ("stt.settings.workers", 0, "'/stt/settings/workers': minimum: got 0, want 1"),
     ("stt.settings.maxBatch", 500, "'/stt/settings/maxBatch': maximum: got 500, want 249"),
+    ("stt.settings.device", "cuda:0,tpu", "'/stt/settings/device': 'cuda:0,tpu' does not match pattern"),
     ("stt.settings.audioSecondsPerByte", 0, "'/stt/settings/audioSecondsPerByte': exclusiveMinimum"),
     ("stt.settings.labelCache", 1, "'/stt/settings': additional properties 'labelCache' not allowed"),
     ("stt.podLabels", {"team": True}, "'/stt/podLabels/team': got boolean, want string"),

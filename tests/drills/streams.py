@@ -123,7 +123,9 @@ def _result(heard: list[Heard], expected: list[list[str]]) -> Result:
         }
     )
     why = {f"{type(one.error).__name__}: {one.error}" for one in heard if one.error}
-    result.must(complete == len(heard), f"{len(heard) - complete} streams not complete {'; '.join(why)}".strip())
+    result.must(
+        complete == len(heard), f"{len(heard) - complete} streams not complete {'; '.join(why)}".strip()
+    )
     result.must(not found.lost and not found.doubled, f"{found.lost} words lost, {found.doubled} doubled")
     return result
 

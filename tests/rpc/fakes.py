@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earshot import errors
 from earshot.classification import types as texts
 from earshot.stt import types as speech
 
 _SECONDS = {"slow": 1.0, "stuck": 60.0}
+_SCORED = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class FakeSpeech:
     ``crash`` fails, ``abort`` dies, ``misshapen`` answers nonsense, ``echo`` hears a canary.
 
     ``exact`` hears which samples they are, and ``wordy`` says it in 512 KiB. ``telling`` hears what is
-    personal and profane.
+    personal and profane. ``guessing`` is ``exact`` and finds out the language, each time another.
     """
 
     info: speech.ModelInfo
@@ -37,7 +39,9 @@ class FakeSpeech:
         if not samples.any():
             return speech.Transcript()
         end = len(samples) / speech.SAMPLE_RATE
-        if self.info.name in ("exact", "wordy"):
+        if self.info.name == "guessing" and not options.language:
+            options = replace(options, language=guess(zlib.crc32(samples)))
+        if self.info.name in ("exact", "wordy", "guessing"):
             return _exact(samples, 65_536 if self.info.name == "wordy" else 1, options)
         if self.info.name == "telling":
             return _telling(end, options)
@@ -45,6 +49,11 @@ class FakeSpeech:
         text = "the canary sings" if self.info.name == "echo" else f"heard {len(samples)}"
         segment = speech.Segment(text, 0.0, end, 0.75, words if options.word_offsets else ())
         return speech.Transcript((segment,), options.language)
+
+
+def guess(checksum: int) -> str:
+    """The language that ``guessing`` finds in samples, by what ``exact`` hears in them."""
+    return ("en", "de")[checksum % 2]
 
 
 TELLING = "damn shit call four one one two now"
@@ -68,12 +77,17 @@ def _exact(samples: speech.Samples, times: int, options: speech.RecognitionOptio
 def load_speech(model: str, options: dict[str, str]) -> FakeSpeech:
     """A fake that knows English and German, and does no more than word offsets."""
     features = (speech.Feature.WORD_TIME_OFFSETS,)
+    if model == "guessing":
+        features += (speech.Feature.LANGUAGE_DETECTION,)
     return FakeSpeech(speech.ModelInfo(model, "fake", ("en", "de"), features, version="1"))
 
 
 @dataclass(frozen=True)
 class FakeTexts:
-    """The longer a label's wording, the higher its score; ``slow`` takes a second for it."""
+    """The longer a label's wording, the higher its score; ``slow`` takes a second for it.
+
+    ``counting`` has never the same score for two texts.
+    """
 
     info: texts.ModelInfo
 
@@ -86,6 +100,8 @@ class FakeTexts:
             _trouble(self.info.name, requests[0].text)
             if self.info.name == "misshapen":
                 return [("canary",)]  # type: ignore[list-item]
+        if self.info.name == "counting":
+            return [(1 / next(_SCORED),) * len(request.options.labels) for request in requests]
         return [_scores(request.options) for request in requests]
 
 

@@ -122,6 +122,11 @@ class Heard:
         return " ".join(text for text, _, _ in self.finals)
 
     @property
+    def languages(self) -> list[str]:
+        """Of each final."""
+        return [result.language_code for one in self.messages for result in one.results if result.is_final]
+
+    @property
     def tokens(self) -> list[streaming_pb2.StreamAcknowledgement]:
         """The acknowledgements that one can go on from."""
         return [one.acknowledgement for one in self.messages if one.acknowledgement.resume_token]

@@ -91,6 +91,16 @@ async def test_audio_is_measured(start_speech: Start) -> None:
     assert value(found, "earshot_model_info", engine="fake", model="fake", version="1") == 1
 
 
+@pytest.mark.parametrize(("rate", "is_decoded"), [(16_000, False), (8_000, True)])
+async def test_samples_keep_no_decoder_busy(start_speech: Start, rate: int, is_decoded: bool) -> None:
+    request = speech_pb2.RecognizeRequest(content=clips.wav(0.5, rate))
+    async with start_speech() as service:
+        await service.speech.Recognize(request)
+        found = await figures(service, counted(1))
+    assert (value(found, "earshot_worker_busy_seconds_total", pool="decoders") > 0) == is_decoded
+    assert value(found, "earshot_worker_busy_seconds_total", pool="engines") > 0
+
+
 async def test_stages_add_up_to_the_whole(start_speech: Start) -> None:
     async with start_speech("slow") as service:
         await service.speech.Recognize(REQUEST)

@@ -108,11 +108,11 @@ async def test_the_same_call_again_is_not_charged_again(
     start_speech: Start, redis_server: RedisServer
 ) -> None:
     """As Envoy sends it to another replica, or the client once more."""
-    settings = quotas(redis_server, audio_seconds_per_month=2)
+    settings = quotas(redis_server, audio_seconds_per_month=3)
     async with start_speech(**settings) as first, start_speech(**settings) as second:
         both = [one.speech.Recognize(clip(), metadata=by(request_id="r-1")) for one in (first, second)]
         await asyncio.gather(*both)
-        error = await refusal(second.speech.Recognize(clip(1.0), metadata=by(request_id="r-1")))
+        error = await refusal(second.speech.Recognize(clip(1.5), metadata=by(request_id="r-1")))
     assert isinstance(error, errors.QuotaExceededError), "other audio by the same id is another call"
     assert used(redis_server) == 2000
     assert usage(redis_server)["calls:fake"] == 1

@@ -10,6 +10,7 @@ import pytest
 from earshot.gen.v1 import audio_pb2, streaming_pb2
 from earshot.stt.types import SAMPLE_RATE, Samples
 from tests.rpc.conftest import Start
+from tests.rpc.fakes import guess
 from tests.rpc.live import (
     PCM,
     Explicit,
@@ -198,6 +199,18 @@ async def test_a_break_at_any_message_loses_and_doubles_nothing(start_speech: St
 def _same(one: Heard, other: Heard) -> None:
     assert one.finals == other.finals
     assert one.summary == other.summary
+
+
+async def test_the_language_is_found_once_whatever_breaks(start_speech: Start) -> None:
+    sent = WAYS["raw"]
+    async with start_speech("guessing") as service:
+        whole = await converse(service, sent.config, sent.chunks)
+        broken = await converse_with_breaks(service, sent.config, sent.rest)
+    guessed = [guess(int(text, 16)) for text, _, _ in whole.finals]
+    assert set(guessed) == {"en", "de"}, "by themselves the stretches must differ"
+    assert set(whole.languages) == {guessed[0]}
+    assert broken.languages == whole.languages
+    _same(broken, whole)
 
 
 async def test_one_can_go_on_from_any_token_again_and_again(start_speech: Start) -> None:

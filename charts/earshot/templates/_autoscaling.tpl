@@ -54,7 +54,8 @@ spec:
 {{- define "earshot.autoscaling.work" -}}
 {{- $values := index .root.Values .component -}}
 {{- $settings := $values.settings -}}
-{{- $admitted := add (mul $settings.workers $settings.maxBatch) $settings.queue -}}
+{{- $workers := mul $settings.workers (len (splitList "," $settings.device)) -}}
+{{- $admitted := add (mul $workers $settings.maxBatch) $settings.queue -}}
 {{- if $values.autoscaling.work -}}
 {{- $values.autoscaling.work -}}
 {{- else -}}

@@ -83,7 +83,7 @@ spec:
 {{- $inside := .root.Values.tls.internal.enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "tlsFolder" (ternary "/etc/earshot/tls" "" $inside) "healthPort" (ternary 50052 0 $inside)) -}}
 {{- $_ := mergeOverwrite $settings (fromYaml (include "earshot.quotas" .root.Values.quotas)) -}}
-{{- if ($values.gpu | default dict).enabled -}}
+{{- if $values.gpu.enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "device" "cuda" "workers" 1) -}}
 {{- end -}}
 {{- if eq .component "classification" -}}
@@ -140,7 +140,7 @@ operators: {{ .operators | quote }}
 {{- define "earshot.service.resources" -}}
 {{- $values := index .root.Values .component -}}
 {{- $resources := deepCopy $values.resources -}}
-{{- $gpu := $values.gpu | default dict -}}
+{{- $gpu := $values.gpu -}}
 {{- if $gpu.enabled -}}
 {{- $_ := set $resources "limits" (merge (dict $gpu.resource 1) ($resources.limits | default dict)) -}}
 {{- end -}}

@@ -19,15 +19,19 @@ class AudioLimits:
     free_seconds: float = 60.0  # however few the bytes are
     seconds_per_byte: float = 0.05  # beyond the free ones
 
+    def allow(self, seconds: float, size: int) -> bool:
+        """Whether ``size`` bytes may decode to ``seconds`` of audio."""
+        return seconds <= min(self._expected(size), self.max_seconds)
+
     def check(self, seconds: float, size: int) -> None:
         """Refuses ``size`` bytes that decode to ``seconds`` of audio, or have so far.
 
         Raises :class:`OutOfRangeError` for audio that is too long and
         :class:`InvalidArgumentError` for audio too long for its bytes; ``field`` is ``content``.
         """
-        expected = self.free_seconds + size * self.seconds_per_byte
-        if seconds <= min(expected, self.max_seconds):
+        if self.allow(seconds, size):
             return
+        expected = self._expected(size)
         if expected < self.max_seconds:
             message = f"{size} bytes decode to more than {expected:.0f} s of audio: split it"
             raise InvalidArgumentError(message, reason="AUDIO_EXPANDS_TOO_MUCH", field="content")
@@ -35,6 +39,9 @@ class AudioLimits:
             f"the audio is longer than {self.max_seconds:g} s, the most in a request: split or stream it"
         )
         raise OutOfRangeError(message, reason="AUDIO_TOO_LONG", field="content")
+
+    def _expected(self, size: int) -> float:
+        return self.free_seconds + size * self.seconds_per_byte
 
 
 @dataclass(frozen=True, slots=True)

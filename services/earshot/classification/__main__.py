@@ -6,6 +6,7 @@ import grpc
 
 from earshot.classification.classifier import Classifier
 from earshot.classification.engines.selection import Selection, select
+from earshot.classification.seen import SeenLimits, SeenTexts
 from earshot.classification.servicer import ServicerOptions, Streams, ZeroShotClassifierServicer
 from earshot.classification.settings import ClassificationSettings
 from earshot.classification.transcripts import SpeechToTextTranscripts
@@ -38,7 +39,8 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     announce_engine(selection.engine, selection.model, selection.fallback_reason)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     meter = Meter(settings, metrics)
-    classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics)
+    seen = SeenTexts(SeenLimits.of(settings), metrics)
+    classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics, seen)
     transcripts = SpeechToTextTranscripts(
         settings.speech_target, settings.max_message_bytes, settings.tls_folder
     )

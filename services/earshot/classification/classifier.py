@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from earshot.classification import wire
+from earshot.classification.seen import Name, SeenTexts
 from earshot.classification.types import ClassificationRequest, ModelInfo
 from earshot.runtime import calls
 from earshot.runtime.admission import Admission
@@ -26,11 +27,11 @@ class Scored:
 
 
 class Classifier:
-    """Scores texts in a worker process."""
+    """Scores texts in a worker process, but for those whose scores are known."""
 
-    def __init__(self, engines: Pool, admission: Admission, metrics: Metrics) -> None:
+    def __init__(self, engines: Pool, admission: Admission, metrics: Metrics, seen: SeenTexts) -> None:
         self.admission = admission
-        self._engines, self._metrics = engines, metrics
+        self._engines, self._metrics, self._seen = engines, metrics, seen
         self.model: ModelInfo | None = None  # until it is loaded
 
     async def start(self) -> None:
@@ -54,14 +55,33 @@ class Classifier:
 
         Raises ``DeadlineExceededError``, and ``UnavailableError`` when workers died on it.
         """
+        names = self._seen.names(self.model, requests) if self.model else []
+        if names:
+            scored = await self._unless_seen(names, requests, deadline)
+        else:
+            scored = await self._score(requests, deadline)
+        characters = sum(len(request.text) for request in requests)
+        self._metrics.characters.labels(calls.current().client).inc(characters)
+        return scored
+
+    async def _unless_seen(
+        self, names: Sequence[Name], requests: Sequence[ClassificationRequest], deadline: float
+    ) -> Scored:
+        known = self._seen.scores(names)
+        new = {name: request for name, request in zip(names, requests, strict=True) if name not in known}
+        scored = await self._score(list(new.values()), deadline) if new else Scored([], 0.0, 0.0)
+        found = dict(zip(new, scored.scores, strict=True))
+        self._seen.keep(found)
+        known |= found
+        return replace(scored, scores=[known[name] for name in names])
+
+    async def _score(self, requests: Sequence[ClassificationRequest], deadline: float) -> Scored:
         outcome = await self._engines.submit(wire.encode(requests), None, deadline)
-        self._observe(requests, outcome)
+        self._observe(outcome)
         return Scored(wire.decode_scores(outcome.body), outcome.queue_seconds, outcome.work_seconds)
 
-    def _observe(self, requests: Sequence[ClassificationRequest], outcome: Outcome) -> None:
+    def _observe(self, outcome: Outcome) -> None:
         self.admission.observe(outcome.work_seconds)
         call = calls.current()
         call.spend(Stage.QUEUE, outcome.queue_seconds, before=outcome.work_seconds)
         call.spend(Stage.CLASSIFY, outcome.work_seconds)
-        characters = sum(len(request.text) for request in requests)
-        self._metrics.characters.labels(call.client).inc(characters)

@@ -121,7 +121,8 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
             results=[responses.result(answer) for answer in answers],
             metadata=self._metadata(model, scored, sum(map(len, texts)), time.monotonic() - started),
         )
-        await compression.answer_as_asked(context)
+        if calls.current().wants_gzip:
+            await compression.compress_answer(context)
         return response
 
     async def ClassifySpeech(  # noqa: N802 - the method's name in the proto

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from earshot.classification.labels import LabelLimits
 from earshot.quotas.settings import QuotaSettings
-from earshot.runtime.settings import PositiveInt
+from earshot.runtime.settings import PositiveInt, PositiveSeconds
 
 
 class ClassificationSettings(QuotaSettings):
@@ -16,6 +16,13 @@ class ClassificationSettings(QuotaSettings):
         "127.0.0.1:8080", description="host:port of the speech-to-text service, best through the proxy."
     )
     label_cache: PositiveInt = Field(10_000, description="Label vectors that each worker keeps.")
+    seen_texts: int = Field(
+        0, ge=0, description="Texts whose scores are kept for the client that asked; 0: none."
+    )
+    seen_mebibytes: PositiveInt = Field(64, description="Memory of those scores, in MiB.")
+    seen_seconds: PositiveSeconds = Field(
+        600.0, description="Scores that are not asked for again for so long are forgotten."
+    )
     max_texts: PositiveInt = Field(1000, description="Texts in one request.")
     max_text_characters: PositiveInt = Field(100_000, description="Length of one text, in characters.")
     max_labels: PositiveInt = Field(1000, description="Labels for one text.")

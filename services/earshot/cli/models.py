@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
@@ -28,6 +30,7 @@ Cache: TypeAlias = Annotated[
 ]
 
 WEIGHTS_COLUMNS: Final = ("weights", "for", "size", "on this machine")
+_PREPARE: Final = "earshot.classification.engines.prepared"  # KIND MODEL CACHE
 COLUMNS: Final = ("for", "model", "engine", "default", "languages", "can also", "note")
 
 app = typer.Typer(add_completion=False)
@@ -82,16 +85,28 @@ def pull(
     as_json: options.Json = False,
     cache: Cache = None,
 ) -> None:
-    """Fetch weights ahead of time and check them; does nothing where they are already there."""
+    """Fetch weights ahead of time, check them and make them ready; does nothing that has been done."""
     from earshot import weights
 
     with progress.bar(name, None, in_bytes=True) as advance:
         folder = weights.cache_folder(cache or "")
         found = weights.pull(name, _kind(kind), cache=folder, progress=advance)
+    if found.kind in {weights.Kind.NLI, weights.Kind.EMBEDDING}:
+        _prepare(found, folder)
     if as_json:
         output.print_json(_weights_data(found.kind, found.name, found))
     else:
         output.print_rows(WEIGHTS_COLUMNS, [_weights_row(found.kind, found.name, found)])
+
+
+def _prepare(found: Located, cache: Path) -> None:
+    """Has what is served of the weights made now, and not by the first replica that starts."""
+    command = [sys.executable, "-W", "ignore", "-m", _PREPARE, found.kind, str(found.path), str(cache)]
+    with progress.bar(f"{found.name}, in eight bits", None):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:  # it can be served all the same
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        typer.echo(f"earshot: {found.name} will be served as it is: {last}", err=True)
 
 
 def _kind(kind: str) -> Kind | None:

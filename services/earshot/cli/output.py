@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FormatT = TypeVar("FormatT", bound=StrEnum)
 Columns: TypeAlias = tuple[str, ...]
 _NUMBERS = frozenset("0123456789-")  # what a number, or the lack of one, begins with
-_NUMBER_WIDTH = 9
+_NUMBER_WIDTH = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: boo
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # The widest of `earshot top` fits into 80 columns.
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0) if numbers else (0, 1))
     kept = [tuple(row) for row in rows]
     for at, column in enumerate(columns):
         if numbers and all(row[at][:1] in _NUMBERS for row in kept):

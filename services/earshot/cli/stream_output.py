@@ -38,6 +38,9 @@ class Show(Protocol):
     def event(self, event: Event) -> None:
         """Shows what has come."""
 
+    def note(self, message: str) -> None:
+        """Says something of the stream itself."""
+
     def finish(self, result: StreamResult) -> None:
         """Shows what there was in all."""
 
@@ -59,6 +62,10 @@ class _Lines:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         pass
+
+    def note(self, message: str) -> None:
+        """On standard error, beside the lines."""
+        say(message)
 
 
 class PlainLines(_Lines):
@@ -127,16 +134,21 @@ class Screen:
 
     def event(self, event: Event) -> None:
         """Draws the event."""
-        from rich.console import Group
         from rich.text import Text
 
         from earshot.client import Final
 
         self._take(event)
-        shown = [part for part in (self._words, self._bars, self._note) if part]
-        self._live.update(Group(*shown), refresh=isinstance(event, Final))
+        self._draw(refresh=isinstance(event, Final))
         if isinstance(event, Final):  # its interim is gone by now
             self._live.console.print(Text(event.text))
+
+    def note(self, message: str) -> None:
+        """Draws it below all else; on standard error it would be drawn over."""
+        from rich.text import Text
+
+        self._note = Text(message, style="yellow")
+        self._draw(refresh=True)
 
     def finish(self, result: StreamResult) -> None:
         """Leaves the scores of all that was said, and the account, below the words."""
@@ -148,6 +160,12 @@ class Screen:
             heard, spoken = summary.audio_received, summary.audio_transcribed
             self._live.console.print(Text(f"{heard:.1f} s heard, {spoken:.1f} s of it speech", style="dim"))
 
+    def _draw(self, *, refresh: bool) -> None:
+        from rich.console import Group
+
+        shown = [part for part in (self._words, self._bars, self._note) if part]
+        self._live.update(Group(*shown), refresh=refresh)
+
     def _take(self, event: Event) -> None:
         from rich.text import Text
 
@@ -156,7 +174,8 @@ class Screen:
         if isinstance(event, Final):
             self._words = ""
         elif isinstance(event, Interim):
-            self._words = Text.assemble((event.stable, "dim"), " ", (event.unstable, "dim italic"))
+            parts = ((event.stable, "dim"), (event.unstable, "dim italic"))
+            self._words = Text(" ").join(Text(words, style) for words, style in parts if words)
         elif isinstance(event, Labels):
             self._bars = _running(event) or self._bars
         elif isinstance(event, Reconnecting):

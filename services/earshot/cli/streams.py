@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from earshot.cli.errors import reaching, say
+from earshot.cli.errors import reaching
 from earshot.cli.proofs import client_options
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ async def _run(source: AsyncSource, wanted: StreamOptions, target: str, show: Sh
 
     stopped = asyncio.Event()
     async with AsyncClient(target, **client_options()) as client, client.stream(source, **wanted) as stream:
-        with _ctrl_c(stream, stopped), show:
+        with _ctrl_c(stream, stopped, show), show:
             async for event in stream:
                 show.event(event)
             show.finish(stream.result)
@@ -41,7 +41,7 @@ async def _run(source: AsyncSource, wanted: StreamOptions, target: str, show: Sh
 
 
 @contextmanager
-def _ctrl_c(stream: AsyncStream, stopped: asyncio.Event) -> Iterator[None]:
+def _ctrl_c(stream: AsyncStream, stopped: asyncio.Event, show: Show) -> Iterator[None]:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     again = asyncio.Event()
 
@@ -49,7 +49,7 @@ def _ctrl_c(stream: AsyncStream, stopped: asyncio.Event) -> Iterator[None]:
         if not stopped.is_set():
             stopped.set()
             stream.finish()
-            say("ending; Ctrl-C again ends at once")
+            show.note("ending; Ctrl-C again ends at once")
         elif task is not None:
             again.set()
             task.cancel()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from earshot.quotas.ledger import NO_LIMIT, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit, Used
-from earshot.quotas.windows import Window, utc
+from earshot.quotas.windows import names_at, utc
 
 _MOST_RECORDS: Final = 10_000  # bills that are remembered, so that none is paid twice
 _MOST_COUNTS: Final = 50_000  # windows of clients, and their days
@@ -126,7 +126,7 @@ class MemoryLedger:
 
 
 def _counts(client: str, unit: Unit, now: float) -> list[_Count]:
-    return [(client, unit.value, window.value, window.name_at(utc(now))) for window in Window]
+    return [(client, unit.value, name) for name in names_at(now)]
 
 
 def _forget(mapping: OrderedDict[Any, Any], most: int) -> None:

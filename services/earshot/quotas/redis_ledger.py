@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from earshot.quotas import scripts
 from earshot.quotas.ledger import LedgerAwayError, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
-from earshot.quotas.windows import Window, utc
+from earshot.quotas.windows import Window, names_at, utc
 
 _MOST_CONNECTIONS: Final = 32
 _DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
@@ -161,7 +161,8 @@ def _usage(client: str, day: str) -> str:
 
 
 def _windows(client: str, unit: Unit, now: float) -> list[str]:
-    return [f"earshot:used:{client}:{unit.value}:{window}:{window.name_at(utc(now))}" for window in Window]
+    named = zip(Window, names_at(now), strict=True)
+    return [f"earshot:used:{client}:{unit.value}:{window}:{name}" for window, name in named]
 
 
 def _read(client: str, day: str, values: dict[str, Any]) -> list[Account]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 
 class Window(StrEnum):
@@ -27,6 +28,17 @@ class Window(StrEnum):
         if self is Window.DAY:
             return day + timedelta(days=1)
         return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def names_at(seconds: float) -> tuple[str, ...]:
+    """The windows that a moment lies in, since the epoch, in the order of ``Window``: every call asks."""
+    return _names(int(seconds // 60))
+
+
+@lru_cache(maxsize=2)
+def _names(minute: int) -> tuple[str, ...]:
+    now = utc(60 * minute)
+    return tuple(window.name_at(now) for window in Window)
 
 
 def utc(seconds: float) -> datetime:

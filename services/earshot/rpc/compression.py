@@ -19,11 +19,15 @@ def compression_of(metadata: Mapping[str, str] | None) -> grpc.Compression | Non
     return grpc.Compression.Gzip if metadata and HEADER in metadata else None
 
 
-async def answer_as_asked(context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    """Compresses the response of a caller who wants that; called when nothing can fail any more.
+def is_wanted(metadata: Mapping[str, str | bytes]) -> bool:
+    """Whether a caller with that metadata wants the response compressed."""
+    return metadata.get(HEADER) == WANTED[HEADER]
+
+
+async def compress_answer(context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    """Compresses the response; called when nothing can fail any more.
 
     The library heeds it only where the headers leave by themselves, after which no proxy tries again.
     """
-    if (HEADER, WANTED[HEADER]) in (tuple(one) for one in context.invocation_metadata() or ()):
-        context.set_compression(grpc.Compression.Gzip)
-        await context.send_initial_metadata(())
+    context.set_compression(grpc.Compression.Gzip)
+    await context.send_initial_metadata(())

@@ -31,7 +31,7 @@ class AdmissionLimits:
     def of(cls, settings: ServiceSettings) -> AdmissionLimits:
         """The part of the settings that concerns admission."""
         return cls(
-            at_work=settings.workers * settings.max_batch,
+            at_work=settings.processes * settings.max_batch,
             waiting=settings.queue,
             max_bytes=settings.queue_mebibytes * MEBIBYTE,
         )

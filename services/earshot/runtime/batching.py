@@ -1,14 +1,16 @@
 """One queue for a model, and the workers that empty it.
 
-A worker takes what waits, up to its batch, as soon as it is idle: it never waits for a batch to
-fill. Clients take turns by the work that they have had; within a client who has waited longest is
-next. What is expendable is taken when nothing else waits. Work whose caller has gone or whose time
-has passed is dropped before it starts. Work that a dying worker loses is tried once more.
+A worker takes what waits, up to its batch, as soon as it is idle: it does not wait for a batch to fill, or
+no longer than it is told to. Clients take turns by the work that they have had; within a client who has
+waited longest is next. What is expendable is taken when nothing else waits. Work whose caller has gone or
+whose time has passed is dropped before it starts. Work that a dying worker loses is tried once more.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -78,6 +80,7 @@ class WorkQueue:
         self._waiting: FairLines[Pending] = FairLines()
         self._expendable: FairLines[Pending] = FairLines()
         self._arrived = asyncio.Event()
+        self._since = 0.0  # when the first of those that wait came, or earlier; by time.monotonic
         self._mean_seconds = 0.0  # that a job takes
 
     def __len__(self) -> int:
@@ -85,11 +88,13 @@ class WorkQueue:
 
     def put(self, job: Pending) -> None:
         """At the end of its line."""
+        self._since = self._since if len(self) else job.queued_at
         self._lines(job).put(job, job.line)
         self._arrived.set()
 
     def put_back(self, jobs: list[Pending]) -> None:
         """At the front of their lines: they have waited longest."""
+        self._since = min([job.queued_at for job in jobs], default=self._since)
         for job in reversed(jobs):
             self._lines(job).charge(job.line, -job.charged)
             self._lines(job).put(job, job.line, first=True)
@@ -109,15 +114,31 @@ class WorkQueue:
         """Makes all who wait in :meth:`take` look whether they still want to."""
         self._arrived.set()
 
-    async def take(self, most: int, wanted: Callable[[], bool]) -> list[Pending]:
-        """What waits, at least one job and at most ``most``; nothing once it is not ``wanted``."""
+    async def take(self, most: int, wanted: Callable[[], bool], patience: float = 0.0) -> list[Pending]:
+        """What waits, at least one job and at most ``most``; nothing once it is not ``wanted``.
+
+        Fewer than ``most`` are left to wait for others for up to ``patience`` seconds.
+        """
         while wanted():
-            batch = self._take_live(most)
-            if batch:
+            left = self._time_to_wait(most, patience)
+            if left <= 0 and (batch := self._take_live(most)):
                 return batch
             self._arrived.clear()
-            await self._arrived.wait()
+            await self._arrival(left)
         return []
+
+    def _time_to_wait(self, most: int, patience: float) -> float:
+        if not len(self):
+            return math.inf
+        return self._since + patience - time.monotonic() if patience and len(self) < most else 0.0
+
+    async def _arrival(self, most_seconds: float) -> None:
+        if math.isinf(most_seconds):
+            await self._arrived.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(most_seconds):
+                await self._arrived.wait()
 
     def _take_live(self, most: int) -> list[Pending]:
         batch: list[Pending] = []

@@ -15,6 +15,7 @@ from earshot.runtime.labels import NO_AUDIO, NOBODY, OTHER, Line
 if TYPE_CHECKING:
     from earshot.runtime.tracing import Trace
 
+LONGEST: Final = 128  # characters of what callers may have us repeat
 _MOST_INTERVALS: Final = 1000  # spans of one call: a stream may last for hours
 
 
@@ -39,6 +40,7 @@ class Call:
     client: str = OTHER  # as a label; see earshot.runtime.labels
     line: Line = NOBODY  # whose turn it waits for
     claimed_client: str = ""  # as the caller wrote it, for the services that we call for it
+    wants_gzip: bool = False  # the answer, which is of texts
     began: float = field(default_factory=time.monotonic)
     responded: float | None = None  # when the first byte of an answer was ready, by time.monotonic
     answered: float | None = None  # when the response was ready to be sent, by time.monotonic

@@ -148,6 +148,15 @@ ACKNOWLEDGEMENT_SECONDS: Final = _histogram(
     "From a chunk's arrival to its acknowledgement; of all that one tells of, the oldest.",
 )
 CHARACTERS: Final = _counter("earshot_characters", "characters", "Length of the texts scored.", "client")
+SEEN_TEXTS: Final = _counter(
+    "earshot_seen_texts",
+    "texts",
+    "Texts looked for among those seen before: found (hit) or scored (miss).",
+    "outcome",
+)
+SEEN_BYTES: Final = _gauge(
+    "earshot_seen_bytes", "bytes", "Memory of the scores of texts seen before, and of their hashes."
+)
 
 # Quotas and costs.
 BILLED: Final = _counter(

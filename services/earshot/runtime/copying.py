@@ -10,7 +10,7 @@ from earshot.runtime.blobs import Blob
 _PIECE: Final = 2 * 1024 * 1024  # bytes without a pause: about a millisecond
 
 
-async def into_memory(data: bytes) -> Blob:
+async def into_memory(data: bytes | memoryview) -> Blob:
     """As ``Blob.of``, in pieces between which others have their turn. The caller owns the blob."""
     blob = Blob.of(memoryview(data)[:_PIECE])
     try:

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from earshot import errors
+from earshot.rpc import compression
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
@@ -29,7 +30,6 @@ REPLICA_TRAILER: Final = "earshot-replica"
 TRACE_TRAILER: Final = "earshot-trace-id"
 # Envoy tries what is RESOURCE_EXHAUSTED on another replica, which may have room; not where it sees this.
 _NO_RETRY: Final = (("x-envoy-ratelimited", "true"),)
-_LONGEST: Final = 128  # characters of what callers may have us repeat
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs alone
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -84,10 +84,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return Call(
             method=method.rpartition("/")[2],
             trace=tracing.begin(method, metadata) if tracing else None,
-            request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[:_LONGEST],
+            request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[: calls.LONGEST],
             client=self._clients.label(metadata),
             line=self._clients.line(metadata),
-            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[:_LONGEST],
+            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[: calls.LONGEST],
+            wants_gzip=compression.is_wanted(metadata),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 from wsgiref.simple_server import WSGIServer
 
 import prometheus_client
@@ -21,6 +21,7 @@ from earshot.runtime.calls import Call
 from earshot.runtime.catalog import Spec
 
 _OURS: Final = "earshot_"
+MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
 
 # A series beside each of a counter and a histogram that says when it began: nothing here asks for it.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -66,53 +67,37 @@ class Metrics:
         self.first_interim_seconds = _histogram(registry, catalog.FIRST_INTERIM_SECONDS)
         self.acknowledgement_seconds = _histogram(registry, catalog.ACKNOWLEDGEMENT_SECONDS)
         self.characters = _counter(registry, catalog.CHARACTERS)
+        self.seen_texts = _counter(registry, catalog.SEEN_TEXTS)
+        self.seen_bytes = _gauge(registry, catalog.SEEN_BYTES)
         self.billed = _counter(registry, catalog.BILLED)
         self.cost = _counter(registry, catalog.COST)
         self.quota_refused = _counter(registry, catalog.QUOTA_REFUSED)
         self.quota_unchecked = _counter(registry, catalog.QUOTA_UNCHECKED)
         self.quota_store_up = _gauge(registry, catalog.QUOTA_STORE_UP)
         _info(registry, catalog.BUILD).info({"version": __version__})
-        self._of_calls = _OfCalls(self)
 
     def begin(self, method: str) -> None:
         """A call has arrived."""
-        self._of_calls.in_flight(method).inc()
+        self.in_flight.labels(method).inc()
 
     def count(self, call: Call, seconds: float) -> None:
         """A call has ended, ``seconds`` after its arrival."""
-        of = self._of_calls
-        of.in_flight(call.method).dec()
-        of.requests(call.method, call.code.name, call.client).inc()
+        self.in_flight.labels(call.method).dec()
+        self.requests.labels(call.method, call.code.name, call.client).inc()
         exemplar = {"trace_id": call.trace_id} if call.trace and call.trace.sampled else None
-        of.seconds(call.method, call.client).observe(seconds, exemplar)
+        self.request_seconds.labels(call.method, call.client).observe(seconds, exemplar)
         if call.responded is not None:
-            of.first_response(call.method).observe(call.responded - call.began)
+            self.first_response_seconds.labels(call.method).observe(call.responded - call.began)
         bytes_of = (call.method, call.codec, call.client)
-        of.received(*bytes_of).inc(call.received_bytes)
-        of.sent(*bytes_of).inc(call.sent_bytes)
+        self.received_bytes.labels(*bytes_of).inc(call.received_bytes)
+        self.sent_bytes.labels(*bytes_of).inc(call.sent_bytes)
         for stage, spent in call.stages.items():
-            of.stage(call.method, stage).observe(spent)
+            self.stage_seconds.labels(call.method, stage).observe(spent)
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Serves /metrics from a thread. Gives the port, and what stops it."""
         server, thread = start_http_server(port, host, self.registry)
         return server.server_port, lambda: _stop(server, thread)
-
-
-class _OfCalls:
-    """The series that every call counts in, each looked up once: ``labels`` takes as long as all the rest.
-
-    There are few, as all labels have few values.
-    """
-
-    def __init__(self, metrics: Metrics) -> None:
-        self.in_flight = cache(metrics.in_flight.labels)
-        self.requests = cache(metrics.requests.labels)
-        self.seconds = cache(metrics.request_seconds.labels)
-        self.first_response = cache(metrics.first_response_seconds.labels)
-        self.received = cache(metrics.received_bytes.labels)
-        self.sent = cache(metrics.sent_bytes.labels)
-        self.stage = cache(metrics.stage_seconds.labels)
 
 
 class _Registry(CollectorRegistry):
@@ -151,15 +136,24 @@ class _Watched:
 
 
 def _counter(registry: CollectorRegistry, spec: Spec) -> Counter:
-    return Counter(spec.name, spec.meaning, spec.labels, registry=registry)
+    return _known(Counter(spec.name, spec.meaning, spec.labels, registry=registry))
 
 
 def _gauge(registry: CollectorRegistry, spec: Spec) -> Gauge:
-    return Gauge(spec.name, spec.meaning, spec.labels, registry=registry)
+    return _known(Gauge(spec.name, spec.meaning, spec.labels, registry=registry))
 
 
 def _histogram(registry: CollectorRegistry, spec: Spec) -> Histogram:
-    return Histogram(spec.name, spec.meaning, spec.labels, buckets=spec.buckets, registry=registry)
+    return _known(Histogram(spec.name, spec.meaning, spec.labels, buckets=spec.buckets, registry=registry))
+
+
+def _known(metric: MetricT) -> MetricT:
+    """Each series is looked up once: ``labels`` takes as long as all the rest.
+
+    There are few, as all labels have few values.
+    """
+    metric.labels = cache(metric.labels)  # type: ignore[method-assign]
+    return metric
 
 
 def _info(registry: CollectorRegistry, spec: Spec) -> Info:

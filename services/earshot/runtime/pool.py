@@ -29,6 +29,8 @@ class PoolOptions:
     workers: int = 1  # processes
     threads: int = 1  # of each process
     max_batch: int = 1  # jobs that a worker takes at once
+    batch_wait: float = 0.0  # seconds that fewer wait for more
+    devices: tuple[str, ...] = ()  # the task's option "device", of the workers in turn; none: as it has it
     cancel_seconds: float = 10.0  # a worker that goes on with cancelled work for longer is replaced
     restart_initial_seconds: float = 0.1  # wait before a dead worker is started again,
     restart_maximum_seconds: float = 10.0  # doubled each time that it dies before it is ready
@@ -36,7 +38,14 @@ class PoolOptions:
     @classmethod
     def of(cls, name: str, settings: ServiceSettings) -> PoolOptions:
         """A pool of engines, as the settings have it."""
-        return cls(name, workers=settings.workers, threads=settings.threads, max_batch=settings.max_batch)
+        return cls(
+            name,
+            workers=settings.processes,
+            threads=settings.threads,
+            max_batch=settings.max_batch,
+            batch_wait=settings.batch_wait_seconds,
+            devices=settings.devices,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,8 @@ class Pool:
 
     async def start(self) -> None:
         """Starts all workers and waits for them. Raises what keeps one from loading its task."""
-        starting = [asyncio.ensure_future(self._start_worker()) for _ in range(self.options.workers)]
+        specs = [self._spec_of(place) for place in range(self.options.workers)]
+        starting = [asyncio.ensure_future(self._start_worker(spec)) for spec in specs]
         try:
             workers = await asyncio.gather(*starting)
         except WorkerDiedError as exc:
@@ -75,7 +85,16 @@ class Pool:
             await self._abandon(starting)
             raise
         self.info = workers[0].info
-        self._slots = [asyncio.create_task(self._keep(worker)) for worker in workers]
+        self._slots = [
+            asyncio.create_task(self._keep(worker, spec)) for worker, spec in zip(workers, specs, strict=True)
+        ]
+
+    def _spec_of(self, place: int) -> TaskSpec:
+        """What the worker in that place does; whoever replaces it does it on the same device."""
+        devices = self.options.devices
+        if not devices:
+            return self._spec
+        return TaskSpec(self._spec.factory, self._spec.options | {"device": devices[place % len(devices)]})
 
     async def _abandon(self, starting: Sequence[asyncio.Future[Worker]]) -> None:
         for future in starting:
@@ -83,12 +102,12 @@ class Pool:
         await asyncio.gather(*starting, return_exceptions=True)
         await self.stop()
 
-    async def _start_worker(self) -> Worker:
+    async def _start_worker(self, spec: TaskSpec) -> Worker:
         worker = await Worker.spawn(self.options.threads, self.options.name)
         worker.on_death = self._queue.wake
         self._workers.add(worker)
         try:
-            await worker.load(self._spec)
+            await worker.load(spec)
         except BaseException:
             await self._discard(worker)
             raise
@@ -178,7 +197,7 @@ class Pool:
         await asyncio.gather(*(self._discard(worker) for worker in tuple(self._workers)))
         self._queue.fail_all(errors.UnavailableError(_STOPPED))
 
-    async def _keep(self, worker: Worker) -> None:
+    async def _keep(self, worker: Worker, spec: TaskSpec) -> None:
         """One place in the pool: feeds its worker, and replaces it when it dies."""
         while True:
             try:
@@ -186,7 +205,7 @@ class Pool:
             except WorkerDiedError as exc:
                 self._events.on_restart(str(exc))
             await self._discard(worker)
-            worker = await self._replacement()
+            worker = await self._replacement(spec)
 
     async def _feed(self, worker: Worker) -> None:
         while await self._feed_once(worker):
@@ -195,7 +214,8 @@ class Pool:
 
     async def _feed_once(self, worker: Worker) -> bool:
         """One batch; False when the worker has died. Nothing of the batch is kept while it waits again."""
-        jobs = await self._queue.take(self.options.max_batch, lambda: worker.alive)
+        options = self.options
+        jobs = await self._queue.take(options.max_batch, lambda: worker.alive, options.batch_wait)
         if not jobs:
             return False
         try:
@@ -225,11 +245,11 @@ class Pool:
         )
         self._queue.put_back([job for job in jobs if job.may_retry])
 
-    async def _replacement(self) -> Worker:
+    async def _replacement(self, spec: TaskSpec) -> Worker:
         wait = self.options.restart_initial_seconds
         while True:
             try:
-                return await self._start_worker()
+                return await self._start_worker(spec)
             except (WorkerDiedError, errors.EarshotError, OSError) as exc:
                 self._events.on_restart(str(exc))
             await asyncio.sleep(wait)

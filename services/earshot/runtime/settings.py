@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from earshot import errors
 from earshot.rpc.limits import MEBIBYTE
+from earshot.runtime.devices import DEVICE, listed
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -63,9 +64,19 @@ class ServiceSettings(BaseSettings):
     cache: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("earshot"), description="Folder of weights."
     )
-    workers: PositiveInt = Field(1, description="Worker processes, one copy of the model in each.")
+    device: str = Field(
+        "auto",
+        pattern=rf"^{DEVICE}(?:, ?{DEVICE})*$",
+        description="Where engines compute: auto, cpu, cuda, or several, as cuda:0,cuda:1.",
+    )
+    workers: PositiveInt = Field(
+        1, description="Worker processes on each device, one copy of the model in each."
+    )
     threads: PositiveInt = Field(1, description="Threads of each worker.")
     max_batch: PositiveInt = Field(1, le=249, description="Requests that a worker takes at once.")
+    batch_wait_seconds: Seconds = Field(
+        0.0, description="So long fewer wait for more; 0: not at all, as is best on CPUs."
+    )
 
     queue: int = Field(64, ge=0, description="Requests that may wait for a worker; more are refused.")
     queue_mebibytes: PositiveInt = Field(512, description="Memory of requests waiting and at work, in MiB.")
@@ -97,6 +108,16 @@ class ServiceSettings(BaseSettings):
     def client_names(self) -> tuple[str, ...]:
         """The callers that figures are kept for."""
         return tuple(name for name in (part.strip() for part in self.clients.split(",")) if name)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Where the workers compute, in turn."""
+        return listed(self.device)
+
+    @property
+    def processes(self) -> int:
+        """Workers on all devices."""
+        return self.workers * len(self.devices)
 
     @property
     def max_message_bytes(self) -> int:

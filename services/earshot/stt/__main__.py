@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 
 import grpc
 
@@ -22,6 +23,7 @@ from earshot.runtime.reflection import SPEECH_TO_TEXT
 from earshot.runtime.seals import KeyRing, Seals
 from earshot.runtime.server import RUNNING, Server, Service
 from earshot.stt.engines.selection import Selection, select
+from earshot.stt.sampling import Sampling
 from earshot.stt.servicer import ServicerOptions, SpeechToTextServicer
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming.listeners import Listeners
@@ -45,13 +47,13 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     metrics = Metrics("stt")
     health = Health(SPEECH_TO_TEXT, RUNNING, _DECODERS, _ENGINES)
     announce_engine(selection.engine, selection.model, selection.fallback_reason)
-    decoders = _decoders(settings, metrics, health)
+    sampling = Sampling(_decoders(settings, metrics, health), settings.audio_limits)
     engines = _engines(settings, selection, metrics, health)
     listeners = _listeners(settings, metrics)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     draining = Draining()
     meter = Meter(settings, metrics)
-    transcriber = Transcriber(decoders, engines, admission, meter, metrics)
+    transcriber = Transcriber(sampling, engines, admission, meter, metrics)
     streams = Streams(
         Hearing(listeners, engines, draining, metrics, SessionLimits.of(settings)),
         admission,
@@ -95,12 +97,8 @@ def _seals(settings: SpeechSettings) -> Seals[Position]:
 
 
 def _decoders(settings: SpeechSettings, metrics: Metrics, health: Health) -> Pool:
-    options = {
-        "headroom": str(settings.decoder_mebibytes * MEBIBYTE),
-        "max_seconds": str(settings.max_audio_seconds),
-        "free_seconds": str(settings.free_audio_seconds),
-        "seconds_per_byte": str(settings.audio_seconds_per_byte),
-    }
+    limits = {name: str(value) for name, value in asdict(settings.audio_limits).items()}
+    options = {"headroom": str(settings.decoder_mebibytes * MEBIBYTE), **limits}
     spec = TaskSpec("earshot.stt.decode_task:make", options)
     return observed_pool(spec, PoolOptions(_DECODERS, workers=settings.decoders), metrics, health)
 
@@ -121,7 +119,6 @@ def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, h
     options = {
         "loader": selection.loader,
         "model": selection.model,
-        "device": settings.device,
         "threads": str(settings.threads),
         "context_seconds": str(settings.context_seconds),
         "cache": str(settings.cache),

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from earshot.audio.limits import AudioLimits
 from earshot.quotas.settings import QuotaSettings
 from earshot.runtime.settings import PositiveInt, PositiveSeconds, Seconds
 from earshot.stt.types import Redaction, Rules
@@ -14,7 +15,6 @@ from earshot.stt.types import Redaction, Rules
 class SpeechSettings(QuotaSettings):
     """What the speech-to-text service can be told."""
 
-    device: str = Field("auto", description="For torch and CTranslate2: auto, cpu or cuda.")
     context_seconds: float = Field(
         0.0,
         ge=0,
@@ -54,6 +54,11 @@ class SpeechSettings(QuotaSettings):
         if Redaction.NAME in _names(self.redact) and not self.name_model:
             raise ValueError("EARSHOT_REDACT has name, and EARSHOT_NAME_MODEL no model that finds them")
         return self
+
+    @property
+    def audio_limits(self) -> AudioLimits:
+        """How much audio a clip may hold."""
+        return AudioLimits(self.max_audio_seconds, self.free_audio_seconds, self.audio_seconds_per_byte)
 
     @property
     def rules(self) -> Rules:

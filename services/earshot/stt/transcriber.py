@@ -1,4 +1,4 @@
-"""From a clip's bytes to its transcript: decoded in one process, heard in another."""
+"""From a clip's bytes to its transcript."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from earshot.runtime.admission import Admission
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.calls import Stage
-from earshot.runtime.copying import into_memory
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.pool import Pool
 from earshot.stt import wire
+from earshot.stt.sampling import Sampling
 from earshot.stt.types import ModelInfo, RecognitionOptions, Transcript
 
 
@@ -41,15 +41,15 @@ class Transcriber:
     """The core of the service: it knows neither gRPC nor an engine."""
 
     def __init__(
-        self, decoders: Pool, engines: Pool, admission: Admission, meter: Meter, metrics: Metrics
+        self, sampling: Sampling, engines: Pool, admission: Admission, meter: Meter, metrics: Metrics
     ) -> None:
-        self._decoders, self._engines = decoders, engines
+        self._sampling, self._engines = sampling, engines
         self._admission, self._meter, self._metrics = admission, meter, metrics
         self.model: ModelInfo | None = None  # until it is loaded
 
     async def start(self) -> None:
         """Starts the processes and loads the model. Raises what keeps it from loading."""
-        await self._decoders.start()
+        await self._sampling.start()
         await self._engines.start()
         self.model = model = wire.decode_info(self._engines.info)
         self._metrics.model.info({"engine": model.engine, "model": model.name, "version": model.version})
@@ -57,7 +57,7 @@ class Transcriber:
     async def stop(self) -> None:
         """Ends the processes; what is still at work fails with ``UnavailableError``."""
         await self._engines.stop()
-        await self._decoders.stop()
+        await self._sampling.stop()
 
     async def transcribe(
         self, content: bytes, audio_format: AudioFormat, options: RecognitionOptions, deadline: float
@@ -70,7 +70,8 @@ class Transcriber:
         """
         await self._meter.check(Unit.AUDIO)
         with self._admission.permit(len(content)):
-            decoded = await self._decode(content, audio_format, deadline)
+            decoded = await self._sampling.samples(content, audio_format, deadline)
+            _spend(decoded, Stage.DECODE)
             with decoded.blob or Blob.empty() as samples:
                 seconds = wire.decode_seconds(decoded.body)
                 self._count_audio(seconds, len(content), decoded)
@@ -79,12 +80,6 @@ class Transcriber:
         recognition = Recognition(wire.decode_transcript(heard.body), seconds, _timed(decoded, heard))
         self._count_speech(recognition)
         return recognition
-
-    async def _decode(self, content: bytes, audio_format: AudioFormat, deadline: float) -> Outcome:
-        with await into_memory(content) as file:
-            decoded = await self._decoders.submit(wire.encode(audio_format), file, deadline)
-        _spend(decoded, Stage.DECODE)
-        return decoded
 
     @property
     def _name(self) -> str:

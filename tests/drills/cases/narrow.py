@@ -9,4 +9,6 @@ async def _fault(world: World) -> None:
     await world.network.add("bandwidth", rate=4)
 
 
-DRILL = streamed("narrow", "32 kbit/s each way, Opus at 24 kbit/s", _fault, codec="opus:24k", real_time=True, short=False)
+DRILL = streamed(
+    "narrow", "32 kbit/s each way, Opus at 24 kbit/s", _fault, codec="opus:24k", real_time=True, short=False
+)

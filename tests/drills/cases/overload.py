@@ -57,7 +57,10 @@ async def _run(stack: Stack, form: Form) -> Result:
         unhealthy = await watching
         recovered = await _recovery(client, works[0])
     _count(result, full, over, good / best)
-    result.counts |= {"looks at which a replica was not healthy": unhealthy, "s until it took calls again": recovered}
+    result.counts |= {
+        "looks at which a replica was not healthy": unhealthy,
+        "s until it took calls again": recovered,
+    }
     result.must(not unhealthy, f"health was lost at {unhealthy} looks")
     if not form.short:
         result.must(recovered <= _RECOVERED, f"took no calls for {recovered:.1f} s after")

@@ -37,7 +37,11 @@ async def _run(world: World, form: Form) -> Result:
             await asyncio.to_thread(_begin, slow, deaf)
             most = await _trickle(slow, stack, 10 if form.short else 60)
         load.judge(result)
-        result.counts |= {"slow senders": crowd, "who never read": crowd, "MiB for them": (most - before) / 2**20}
+        result.counts |= {
+            "slow senders": crowd,
+            "who never read": crowd,
+            "MiB for them": (most - before) / 2**20,
+        }
         result.must(most - before < _MOST, f"{(most - before) / 2**20:.0f} MiB for them")
         if not form.short:
             result.counts["s until all were closed"] = await _all_closed(slow, stack, result)

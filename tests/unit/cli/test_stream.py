@@ -262,6 +262,8 @@ def test_the_screen_draws_interims_dim_finals_firm_and_labels_as_bars(
         broken = redrawn(Reconnecting(1, UnavailableError("gone"), 0.5))
         assert "the connection broke (gone)" in broken
         assert "the connection broke" not in redrawn(Resumed(2.0)).rsplit("praise", 1)[-1]
+        screen.note("ending; Ctrl-C again ends at once")
+        assert "ending; Ctrl-C again ends at once" in redrawn(Interim("", "so", 2.0, 3.0))
         screen.finish(StreamResult([], scores, Summary(12.0, 8.0, 1, complete=True)))
     assert "12.0 s heard, 8.0 s of it speech" in drawn.getvalue()
 

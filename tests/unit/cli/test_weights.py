@@ -14,7 +14,8 @@ import pytest
 
 from earshot import weights
 from earshot.cli.errors import ExitCode
-from earshot.weights import Kind, Weights
+from earshot.weights import Kind, Weights, checksums
+from tests.unit.classification.engines import making
 from tests.unit.cli.conftest import Run
 
 CONTENT = b"these are weights"
@@ -112,3 +113,30 @@ def test_pull_of_what_is_not_published(
 
     assert result.exit_code == code
     assert message in result.stderr
+
+
+def test_what_is_pulled_is_made_ready_once(run: Run, cache: Path) -> None:
+    """Weights that are here already, so that no hub is asked."""
+    folder = making.sentence_encoder(cache / "embedding" / "someone--model")
+    (folder / checksums.SUMS).write_text(checksums.listing(folder))
+    pull = ("models", "pull", "someone/model", "--kind", "embedding")
+
+    first = run(*pull)
+    (made,) = (cache / "onnx").glob("*/model.onnx")
+    written = made.stat().st_mtime_ns
+    again = run(*pull)
+
+    assert (first.exit_code, first.stderr) == (again.exit_code, again.stderr) == (0, "")
+    assert made.stat().st_mtime_ns == written
+
+
+def test_what_cannot_be_made_ready_is_said_and_no_error(run: Run, cache: Path) -> None:
+    folder = cache / "embedding" / "someone--model"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_bytes(b"{}")
+
+    result = run("models", "pull", "someone/model", "--kind", "embedding")
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("earshot: someone/model will be served as it is: it cannot be exported")
+    assert result.stdout.startswith("someone/model\tembedding")

@@ -21,6 +21,7 @@ class Echo:
 
     def __init__(self, options: dict[str, str]) -> None:
         self._scratch = Path(options.get("scratch", "/nowhere"))
+        self._device = options.get("device", "")
 
     def run(self, jobs: Sequence[Job], cancelled: Cancelled) -> list[Result | Fault]:
         return one_by_one(lambda job: self._work(job, cancelled), jobs)
@@ -44,6 +45,8 @@ class Echo:
             return " ".join(sorted(sys.modules)).encode(), None
         if command == "environment":
             return os.environ.get(argument, "").encode(), None
+        if command == "device":
+            return self._device.encode(), None
         if command == "pid":
             return str(os.getpid()).encode(), None
         if command == "big":

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -30,11 +31,11 @@ TASKS = "tests.unit.runtime.tasks"
 
 @asynccontextmanager
 async def pool(
-    task: str = "Echo", scratch: Path | None = None, restarts: list[str] | None = None, **options: float
+    task: str = "Echo", scratch: Path | None = None, restarts: list[str] | None = None, **options: Any
 ) -> AsyncIterator[Pool]:
     spec = TaskSpec(f"{TASKS}:{task}", {"scratch": str(scratch)} if scratch else {})
     events = PoolEvents(on_restart=(restarts if restarts is not None else []).append)
-    made = Pool(spec, PoolOptions("test", **options), events)  # type: ignore[arg-type]
+    made = Pool(spec, PoolOptions("test", **options), events)
     await made.start()
     try:
         yield made
@@ -115,6 +116,33 @@ async def test_what_waits_is_taken_as_one_batch() -> None:
     async with pool("Batches", max_batch=4) as made:
         sizes = await asyncio.gather(*(made.submit(b"x") for _ in range(9)))
     assert [int(size.body) for size in sizes] == [4, 4, 4, 4, 4, 4, 4, 4, 1]
+
+
+async def test_fewer_than_a_batch_wait_for_more() -> None:
+    async with pool("Batches", max_batch=2, batch_wait=3600.0) as made:
+        first = asyncio.create_task(made.submit(b"x"))
+        await _until(lambda: made.waiting == 1)
+        sizes = await asyncio.gather(first, made.submit(b"x"))
+    assert [int(size.body) for size in sizes] == [2, 2]
+
+
+async def _devices(made: Pool) -> list[str]:
+    """Of two workers, which are both idle and take one job each."""
+    answers = await asyncio.gather(*(made.submit(b"device") for _ in range(2)))
+    return sorted(answer.body.decode() for answer in answers)
+
+
+def _ready(made: Pool) -> int:
+    return sum(worker.loaded and worker.alive for worker in made._workers)
+
+
+async def test_each_device_has_its_workers_also_after_a_death(tmp_path: Path) -> None:
+    restarts: list[str] = []
+    async with pool(scratch=tmp_path, restarts=restarts, workers=2, devices=("cpu:0", "cpu:1")) as made:
+        assert await _devices(made) == ["cpu:0", "cpu:1"]
+        await made.submit(b"die-once x")
+        await _until(lambda: bool(restarts) and _ready(made) == 2)
+        assert await _devices(made) == ["cpu:0", "cpu:1"]
 
 
 async def test_workers_share_the_queue() -> None:

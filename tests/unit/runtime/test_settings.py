@@ -6,6 +6,7 @@ import pytest
 
 from earshot import errors
 from earshot.classification.settings import ClassificationSettings
+from earshot.runtime.admission import AdmissionLimits
 from earshot.runtime.settings import ServiceSettings, manual, read
 from earshot.stt.settings import SpeechSettings
 
@@ -36,6 +37,8 @@ def test_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EARSHOT_DRAIN_SECONDS", "-1"),
         ("EARSHOT_GRACE_SECONDS", "inf"),
         ("EARSHOT_LOG_LEVEL", "loud"),
+        ("EARSHOT_DEVICE", "cuda:0,tpu"),
+        ("EARSHOT_DEVICE", "cuda:0,"),
         ("EARSHOT_MAX_AUDIO_SECONDS", "nan"),
     ],
 )
@@ -43,6 +46,20 @@ def test_a_wrong_value_is_named(name: str, value: str, monkeypatch: pytest.Monke
     monkeypatch.setenv(name, value)
     with pytest.raises(errors.InvalidArgumentError, match=f"{name}='{value}'"):
         read(SpeechSettings)
+
+
+@pytest.mark.parametrize(
+    ("device", "devices", "processes"),
+    [("auto", ("auto",), 2), ("cuda:0,cuda:1, cpu", ("cuda:0", "cuda:1", "cpu"), 6)],
+)
+def test_each_device_has_its_workers(
+    device: str, devices: tuple[str, ...], processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EARSHOT_DEVICE", device)
+    monkeypatch.setenv("EARSHOT_WORKERS", "2")
+    settings = read(SpeechSettings)
+    assert (settings.devices, settings.processes) == (devices, processes)
+    assert AdmissionLimits.of(settings).at_work == processes
 
 
 @pytest.mark.parametrize("kind", KINDS)

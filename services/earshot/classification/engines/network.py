@@ -43,6 +43,7 @@ class Model:
     network: Network
     traits: Traits
     runtime: str
+    batch_tokens: int = 0  # padded, that it takes best at once; 0: as suits one core
 
     def run(self, rows: Sequence[Encoding]) -> tuple[Floats, NDArray[np.int64]]:
         """What the network says of the rows, padded to the longest, and the mask, [rows, tokens]."""

@@ -96,7 +96,8 @@ class NliEngine:
         self._model = model
         self._verdicts = Verdicts.of(model.traits.label2id)
         self._pairs = PairEncoder(model.tokenizer, model.traits.window)
-        self._batch_tokens = 1 if model.traits.pad_token is None else _BATCH_TOKENS
+        padded = model.traits.pad_token is not None
+        self._batch_tokens = (model.batch_tokens or _BATCH_TOKENS) if padded else 1
 
     def classify(
         self, requests: Sequence[ClassificationRequest], cancelled: Callable[[], bool]

@@ -1,8 +1,9 @@
 """A model as it is served: in ONNX Runtime, made once from its checkpoint and kept; else in torch.
 
 What was made with the installation (``python -m earshot.classification.engines.export``, as the image does)
-lies in its ``share/earshot/onnx``, so that a pod whose file system is read-only has it; anything else is made
-when it is first served, in ``<cache>/onnx``. A name holds what it was made of and by which recipe.
+lies in its ``share/earshot/onnx``, so that a pod whose file system is read-only has it; anything else's in
+``<cache>/onnx``, made when it is pulled (``... prepared KIND MODEL CACHE``) or else when it is first served.
+A name holds what it was made of and by which recipe.
 """
 
 from __future__ import annotations
@@ -47,23 +48,27 @@ class Source:
 def load(source: Source, options: dict[str, str]) -> Model:
     """The model, made on first use. Where that cannot be, torch serves, and ``runtime`` says why.
 
-    Raises :class:`errors.FailedPreconditionError` for a folder that holds no model of that kind, and for
-    one that was made and is damaged.
+    Option ``device``: "auto" and "cpu" are the CPU; on any other torch serves, as ONNX Runtime's build for
+    GPUs is another package. Raises :class:`errors.FailedPreconditionError` for a folder that holds no model
+    of that kind, for one that was made and is damaged, and for a device that is not there.
     """
     threads = int(options.get("threads", "1"))
+    device = options.get("device", "cpu")
+    if device not in {"auto", "cpu"}:
+        return _in_torch(source, threads, device)
     try:
         return onnx_network.load(_made(source, weights.cache_folder(options.get("cache", ""))), threads)
     except errors.FailedPreconditionError as exc:
         if exc.reason not in _NOT_MADE:
             raise
-        return _in_torch(source, threads, exc.message)
+        model = _in_torch(source, threads, "cpu")
+        return replace(model, runtime=f"{model.runtime}, as {exc.message}")
 
 
-def _in_torch(source: Source, threads: int, why: str) -> Model:
+def _in_torch(source: Source, threads: int, device: str) -> Model:
     from earshot.classification.engines import torch_network  # noqa: PLC0415 - costs what is to be saved
 
-    model = torch_network.load(source.kind, source.folder, threads)
-    return replace(model, runtime=f"{model.runtime}, as {why}")
+    return torch_network.load(source.kind, source.folder, threads, device)
 
 
 def _made(source: Source, cache: Path) -> Path:
@@ -89,3 +94,16 @@ def _in_a_process(source: Source, draft: Path) -> None:
         raise errors.FailedPreconditionError(
             f"it cannot be exported: {last}", reason=NOT_EXPORTED, field="model"
         )
+
+
+def main() -> None:
+    """Ends with a line that says what is wrong."""
+    kind, model, cache = sys.argv[1:]
+    try:
+        _made(Source.of(weights.resolve(Kind(kind), model, Path(cache))), Path(cache))
+    except errors.EarshotError as error:
+        sys.exit(error.message)
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,8 @@ class SentenceEncoder:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._pool = _POOLING[model.traits.pooling]
-        self._batch_tokens = _BATCH_TOKENS if model.traits.pad_token is not None else 1
+        padded = model.traits.pad_token is not None
+        self._batch_tokens = (model.batch_tokens or _BATCH_TOKENS) if padded else 1
         model.tokenizer.enable_truncation(model.traits.window)
 
     def encode(self, texts: Sequence[str], cancelled: Callable[[], bool]) -> Floats:

@@ -59,7 +59,8 @@ class RecognitionConfig(_message.Message):
     """The model to hear with, by a name from ListModels. Empty: the default."""
     language_code: _builtins.str
     """BCP-47 code of the language spoken, as "en" or "en-US". Empty or "auto":
-    detected, where the model can; else the model's only language.
+    detected, where the model can, by the first speech in a clip or a stream;
+    else the model's only language.
     """
     task: Global___RecognitionConfig.Task.ValueType
     """Words in the language spoken, or in English. Unset: TASK_TRANSCRIBE."""

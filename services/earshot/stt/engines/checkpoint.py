@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 
-import torch
 import whisper
 
 from earshot import errors
@@ -12,7 +11,7 @@ from earshot.weights import Located
 
 
 def load(weights: Located, device: str) -> whisper.Whisper:
-    """The model of a checkpoint file, on "cpu" or "cuda". Runs no code out of the file.
+    """The model of a checkpoint file, on "cpu", "cuda" or "cuda:1". Runs no code out of the file.
 
     Raises :class:`errors.FailedPreconditionError` where the file is none.
     """
@@ -35,15 +34,6 @@ def load(weights: Located, device: str) -> whisper.Whisper:
         ) from exc
     _point_out_alignment(model, weights.checksum)
     return model
-
-
-def device_for(device: str) -> str:
-    """ "cuda" where "auto" finds a GPU, else "cpu". Raises ``FailedPreconditionError`` for "cuda" without."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise errors.FailedPreconditionError(
-            "torch finds no GPU: set the device to cpu or auto", reason="DEVICE_NOT_PRESENT", field="device"
-        )
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _point_out_alignment(model: whisper.Whisper, checksum: str) -> None:

@@ -1,7 +1,10 @@
 """Whisper on CTranslate2: the one to run on CPUs, with weights in 8 bits.
 
 Takes folders that CTranslate2 has made, from the hub or elsewhere, and openai-whisper's checkpoints,
-which it converts once into the cache. Decoding follows the reference: greedy, with temperature fall-back.
+which it converts once into the cache. Decoding is greedy, as the reference's. Where that is in doubt the
+reference draws other words at rising temperatures; here a beam looks for likelier ones, and nothing is left
+to chance: CTranslate2 seeds a thread's generator once, and what it draws for a clip would depend on the clips
+before, so that a stream that is taken up again could go on with other words than were said to have come.
 The encoder takes fewer than 30 s where it is told to, which openai-whisper's does not; two thirds of what a
 short clip costs are the silence that it is filled up with.
 """
@@ -17,10 +20,13 @@ from typing import Any, Final
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import Segment as WhisperSegment
+from faster_whisper.transcribe import TranscriptionOptions
 from numpy.typing import NDArray
 
 from earshot import errors
+from earshot.runtime.devices import resolved
 from earshot.stt.engines import conversion, windowed
 from earshot.stt.engines.options import EngineOptions
 from earshot.stt.engines.windowed import Heard, Hearing, Waveform
@@ -29,6 +35,11 @@ from earshot.stt.types import SAMPLE_RATE, ModelInfo, RecognitionOptions, Sample
 from earshot.weights import Kind, Located, locate, resolve
 
 _FRAMES: Final = 100  # of the spectrogram, in a second
+_BEAM: Final = 5  # hypotheses; openai-whisper's command has as many
+_NGRAM: Final = 3  # tokens that a text may not say twice, once it has been caught repeating itself
+
+# The library's result, its mean log probability, temperature, and compression of its text.
+_Decoded = tuple[Any, float, float, float]
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +52,27 @@ class _Model(WhisperModel):  # type: ignore[misc] # without types
     def encode(self, features: NDArray[np.float32]) -> ctranslate2.StorageView:
         """Upstream's, of the beginning: the rest is silence that it has added."""
         return super().encode(np.ascontiguousarray(features[..., : round(self.seconds * _FRAMES)]))
+
+    def generate_with_fallback(
+        self,
+        encoded: ctranslate2.StorageView,
+        prompt: list[int],
+        tokenizer: Tokenizer,
+        options: TranscriptionOptions,
+    ) -> _Decoded:
+        """Upstream's, with a beam in place of its draws: gives the likeliest that repeats nothing."""
+        decode = super().generate_with_fallback
+
+        def decoded(**way: int) -> _Decoded:
+            found: _Decoded = decode(encoded, prompt, tokenizer, replace(options, temperatures=[0.0], **way))
+            return found
+
+        tried = [decoded()]
+        if _is_doubtful(tried[0], options):
+            tried.append(decoded(beam_size=_BEAM))
+            if _repeats(tried[1], options):
+                tried.append(decoded(beam_size=_BEAM, no_repeat_ngram_size=_NGRAM))
+        return max([one for one in tried if not _repeats(one, options)] or tried, key=lambda one: one[1])
 
     def add_word_timestamps(
         self, segments: list[list[dict[str, Any]]], *rest: object, **named: object
@@ -71,7 +103,6 @@ class FasterWhisperEngine:
         self, samples: Samples, options: RecognitionOptions, cancelled: Callable[[], bool]
     ) -> Transcript:
         """See :class:`earshot.stt.types.Engine`."""
-        ctranslate2.set_random_seed(0)  # the fall-back draws: the same clip gives the same words
         return windowed.transcribe(self._segmenter.windows(samples), samples, options, self._hear, cancelled)
 
     def _hear(self, waveform: Waveform, hearing: Hearing) -> Heard:
@@ -84,9 +115,20 @@ class FasterWhisperEngine:
             initial_prompt=hearing.prompt or None,
             condition_on_previous_text=False,
             beam_size=1,
-            best_of=1,
         )
         return Heard(tuple(_segment(one) for one in segments), info.language)
+
+
+def _is_doubtful(found: _Decoded, options: TranscriptionOptions) -> bool:
+    """By upstream's thresholds; what is probably no speech at all is not tried again."""
+    result, log_probability, *_ = found
+    unlikely = log_probability < options.log_prob_threshold
+    is_silence = unlikely and result.no_speech_prob > options.no_speech_threshold
+    return not is_silence and (unlikely or _repeats(found, options))
+
+
+def _repeats(found: _Decoded, options: TranscriptionOptions) -> bool:
+    return bool(found[3] > options.compression_ratio_threshold)
 
 
 def _segment(one: WhisperSegment) -> Segment:
@@ -112,8 +154,8 @@ def load(model: str, options: dict[str, str]) -> FasterWhisperEngine:
     """
     settings = EngineOptions.read(options)
     weights = _weights(model, settings)
-    device = _device_for(settings.device)
-    compute_type = settings.compute_type or ("float16" if device == "cuda" else "int8")
+    device = resolved(settings.device, ctranslate2.get_cuda_device_count(), "CTranslate2")
+    compute_type = settings.compute_type or ("int8" if device == "cpu" else "float16")
     loaded = _load(weights, device, compute_type, settings.threads)
     _log.info("faster-whisper %s in %s on %s, %s", weights.name, compute_type, device, weights.checksum)
     width = _width(loaded)
@@ -134,21 +176,17 @@ def _weights(model: str, settings: EngineOptions) -> Located:
 
 def _load(weights: Located, device: str, compute_type: str, threads: int) -> _Model:
     try:
-        return _Model(str(weights.path), device=device, compute_type=compute_type, cpu_threads=threads)
+        kind, _, index = device.partition(":")
+        return _Model(
+            str(weights.path),
+            device=kind,
+            device_index=int(index or 0),
+            compute_type=compute_type,
+            cpu_threads=threads,
+        )
     except (OSError, ValueError, RuntimeError) as exc:
         raise errors.FailedPreconditionError(
             f"{weights.path} cannot be loaded as a CTranslate2 Whisper in {compute_type} on {device}: {exc}",
             reason="MODEL_NOT_READABLE",
             field="model",
         ) from exc
-
-
-def _device_for(device: str) -> str:
-    present = ctranslate2.get_cuda_device_count() > 0
-    if device == "cuda" and not present:
-        raise errors.FailedPreconditionError(
-            "CTranslate2 finds no GPU: set the device to cpu or auto",
-            reason="DEVICE_NOT_PRESENT",
-            field="device",
-        )
-    return "cuda" if device != "cpu" and present else "cpu"

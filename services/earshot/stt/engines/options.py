@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from earshot import errors
+from earshot.runtime.devices import DEVICE
 from earshot.weights import cache_folder
 
-DEVICES: Final = ("auto", "cpu", "cuda")
 _LONGEST_WINDOW: Final = 28.0  # seconds; Whisper hears 30, and half a second of silence is kept around
 _FULL_CONTEXT: Final = 30.0  # seconds
 
@@ -19,7 +20,7 @@ class EngineOptions:
     """Settings of an engine process; each engine reads what concerns it."""
 
     cache: Path
-    device: str = "auto"  # one of DEVICES
+    device: str = "auto"  # or cpu, cuda, cuda:1
     threads: int = 1
     max_window: float = 0.0  # seconds of audio that Whisper is given at once; 0: by the model
     context: float = 0.0  # seconds that faster-whisper encodes at the least; 0: by the model
@@ -32,8 +33,8 @@ class EngineOptions:
         Raises :class:`errors.InvalidArgumentError` with the option's name as the field.
         """
         device = options.get("device") or "auto"
-        if device not in DEVICES:
-            raise _wrong("device", device, f"one of {', '.join(DEVICES)}")
+        if not re.fullmatch(DEVICE, device):
+            raise _wrong("device", device, "auto, cpu, cuda, or one of several as cuda:1")
         return cls(
             cache=cache_folder(options.get("cache", "")),
             device=device,

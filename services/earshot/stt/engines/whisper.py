@@ -16,6 +16,7 @@ import torch
 import whisper
 from whisper.tokenizer import LANGUAGES
 
+from earshot.runtime.devices import resolved
 from earshot.stt.engines import checkpoint, windowed
 from earshot.stt.engines.options import EngineOptions
 from earshot.stt.engines.windowed import Heard, Hearing, Waveform
@@ -118,7 +119,7 @@ def load(model: str, options: dict[str, str]) -> WhisperEngine:
     """
     settings = EngineOptions.read(options)
     weights = resolve(Kind.WHISPER, model, settings.cache)
-    device = checkpoint.device_for(settings.device)
+    device = resolved(settings.device, torch.cuda.device_count(), "torch")
     torch.set_num_threads(settings.threads)
     loaded = checkpoint.load(weights, device)
     _log.info("whisper %s on %s, %s", weights.name, device, weights.checksum)

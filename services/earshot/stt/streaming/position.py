@@ -26,6 +26,7 @@ class Position(msgspec.Struct, frozen=True):
     finals: int = 0  # sent
     transcribed: int = 0  # samples that engines have heard
     stream: str = ""  # the name by which it is charged
+    language: str = ""  # BCP-47 code of the language heard; empty: not known yet
 
 
 def digest(config: speech_pb2.StreamingRecognitionConfig) -> bytes:

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final as Constant
 
 import msgspec
@@ -30,6 +31,7 @@ from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming import cuts, requests, wire
 from earshot.stt.streaming.agreement import Agreement
 from earshot.stt.streaming.figures import Figures
+from earshot.stt.streaming.language import Language
 from earshot.stt.streaming.ledger import Ledger
 from earshot.stt.streaming.listeners import Ear, Listeners
 from earshot.stt.streaming.position import Position
@@ -98,6 +100,7 @@ class Session:
         self._base = mark.sample  # where the audio of this connection begins
         self._ledger = Ledger(order.audio_format, mark)
         self._figures = Figures(hearing.metrics, position.origin)
+        self._language = Language(order.options.language or position.language)
         self._steps: asyncio.Queue[_Step | errors.EarshotError | None] = asyncio.Queue(_AHEAD)
         self._out: Outbox[Reply] = Outbox()
         self._interim: asyncio.Task[None] | None = None
@@ -198,7 +201,7 @@ class Session:
         if heard.span and samples:
             self._begin_stretch()
             self._hearing.make_way()
-            work = self._out.start(self._recognize(heard.span, samples))
+            work = self._out.start(self._language.heard(partial(self._recognize, heard.span, samples)))
             work.add_done_callback(lambda _: samples.close())
         if heard.events and self._order.events:
             await self._say(Reply(events=tuple(heard.events)))
@@ -217,9 +220,11 @@ class Session:
         )
         return _Step(heard, self._position, work, time.monotonic())
 
-    async def _recognize(self, span: wire.Span, samples: Blob, *, expendable: bool = False) -> Outcome:
+    async def _recognize(
+        self, span: wire.Span, samples: Blob, language: str, *, expendable: bool = False
+    ) -> Outcome:
         options = self._order.options
-        options = replace(options, word_offsets=options.word_offsets or span.is_cut)
+        options = replace(options, language=language, word_offsets=options.word_offsets or span.is_cut)
         body = engine_wire.encode(options)
         return await self._hearing.engines.submit(body, samples, expendable=expendable)
 
@@ -247,7 +252,8 @@ class Session:
             with samples or Blob.empty() as audio:
                 if heard.span is None:
                     return
-                outcome = await self._recognize(heard.span, audio, expendable=True)
+                language = self._language.code  # a guess settles nothing
+                outcome = await self._recognize(heard.span, audio, language, expendable=True)
             transcript = engine_wire.decode_transcript(outcome.body)
             segment = cuts.joined(transcript, heard.span, words=False)
             if segment and agreement is self._agreement:
@@ -268,7 +274,8 @@ class Session:
             await self._charge(step.position.origin, at_once=final is not None)
             finals += final is not None
             self._count(step, where.origin)
-            where, received = msgspec.structs.replace(step.position, finals=finals), step.heard.received
+            where = msgspec.structs.replace(step.position, finals=finals, language=self._language.code)
+            received = step.heard.received
             acknowledgement = Acknowledgement(self._ledger.acked, where)
             await self._say(Reply(final=final, acknowledgement=acknowledgement))
             self._due -= 1

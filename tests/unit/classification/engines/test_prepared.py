@@ -144,3 +144,24 @@ def test_without_a_place_to_keep_it_torch_serves_and_says_so(tmp_path: Path) -> 
     assert model.runtime.startswith("torch, float32, as cannot write to")
     (scores,) = nli.build(model, INFO).classify([ClassificationRequest(TEXTS[0], OPTIONS)], never)
     assert sum(scores) == pytest.approx(1.0)
+
+
+def test_on_another_device_torch_serves_in_large_batches(tmp_path: Path) -> None:
+    """As on a GPU; what torch calls "cpu:0" is a device for which nothing is exported."""
+    source = source_of(Kind.NLI, making.bert(tmp_path / "model"))
+    model = prepared.load(source, {"cache": str(tmp_path / "cache"), "device": "cpu:0"})
+    assert model.runtime == "torch, float32, on cpu:0"
+    assert not (tmp_path / "cache").exists()
+    requests = [ClassificationRequest(text, OPTIONS) for text in TEXTS]
+    exact = nli.build(torch_network.load(Kind.NLI, source.folder), INFO)
+    large = nli.build(model, INFO)
+    assert large._batch_tokens > exact._batch_tokens
+    for one, other in zip(large.classify(requests, never), exact.classify(requests, never), strict=True):
+        assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    source = source_of(Kind.NLI, making.bert(tmp_path / "model"))
+    with pytest.raises(errors.FailedPreconditionError, match="torch finds no GPU cuda:99") as caught:
+        prepared.load(source, {"cache": str(tmp_path), "device": "cuda:99"})
+    assert caught.value.field == "device"

@@ -31,6 +31,7 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
     ("name", "value"),
     [
         ("device", "tpu"),
+        ("device", "cuda:0,cuda:1"),
         ("threads", "0"),
         ("threads", "many"),
         ("max_window_seconds", "29"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jiwer
@@ -13,6 +14,7 @@ import pytest
 import torch
 import whisper
 from faster_whisper import WhisperModel
+from faster_whisper.transcribe import TranscriptionOptions
 
 from earshot import errors
 from earshot.stt.engines import faster_whisper
@@ -161,6 +163,65 @@ def test_the_same_clip_gives_the_same_words_whatever_came_before(
     assert all(segment.words == () for segment in first.segments)
 
 
+def test_faster_whisper_says_the_same_where_it_is_in_doubt(
+    load_faster_whisper: Load, speech: Callable[[str], Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint that knows digits only, and a speech without any: it tries again, and draws nothing."""
+    engine, _ = load_faster_whisper({})
+    asked: list[Any] = []
+    decode = WhisperModel.generate_with_fallback
+
+    def spy(model: Any, encoded: Any, prompt: Any, tokenizer: Any, options: Any) -> Any:
+        asked.append(options)
+        return decode(model, encoded, prompt, tokenizer, options)
+
+    monkeypatch.setattr(WhisperModel, "generate_with_fallback", spy)
+    clip = speech("clips/jfk.flac")
+    first = engine.transcribe(clip[:48_000], RecognitionOptions(), never)
+    for start in (50_000, 90_000):
+        engine.transcribe(clip[start : start + 32_000], RecognitionOptions(), never)
+        assert engine.transcribe(clip[:48_000], RecognitionOptions(), never) == first
+    assert {options.beam_size for options in asked} == {1, 5}
+    assert {options.no_repeat_ngram_size for options in asked} <= {0, 3}
+    assert all(options.temperatures == [0.0] for options in asked)
+
+
+def chosen_of(found: list[Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What our model keeps where upstream's finds these, one after the other; all of them, and no more."""
+    left = list(found)
+    monkeypatch.setattr(WhisperModel, "generate_with_fallback", lambda *_: left.pop(0))
+    options = TranscriptionOptions(**dict.fromkeys(TranscriptionOptions.__dataclass_fields__))
+    options.log_prob_threshold, options.no_speech_threshold = -1.0, 0.6
+    options.compression_ratio_threshold = 2.4
+    kept = object.__new__(faster_whisper._Model).generate_with_fallback(None, [], None, options)
+    assert not left
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("tried", "chosen"),
+    [
+        ([(-0.5, 1.0)], 0),
+        ([(-1.5, 1.0), (-1.2, 1.0)], 1),  # both are unlikely
+        ([(-1.1, 1.0), (-1.3, 1.0)], 0),
+        ([(-0.2, 3.0), (-0.6, 1.0)], 1),  # the first repeats itself
+        ([(-0.2, 3.0), (-0.1, 2.8), (-0.9, 1.0)], 2),  # and so does the second
+        ([(-0.2, 3.0), (-0.3, 2.8), (-0.4, 2.5)], 0),  # all do
+    ],
+)
+def test_of_what_was_tried_the_likeliest_that_repeats_nothing_is_kept(
+    tried: list[tuple[float, float]], chosen: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by the mean log probability and the compression of its text; no more is tried than is needed."""
+    found = [(SimpleNamespace(no_speech_prob=0.1), one[0], 0.0, one[1]) for one in tried]
+    assert chosen_of(found, monkeypatch) is found[chosen]
+
+
+def test_what_is_probably_no_speech_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    silence = (SimpleNamespace(no_speech_prob=0.9), -1.5, 0.0, 3.0)
+    assert chosen_of([silence], monkeypatch) is silence
+
+
 def test_where_nobody_speaks_nothing_is_heard_and_nothing_is_run(
     engine: Engine, nonspeech: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +351,7 @@ def test_weights_that_are_not_there(load: Load) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there(load: Load, checkpoint: Path) -> None:
-    with pytest.raises(errors.FailedPreconditionError, match="no GPU") as caught:
-        load(checkpoint, device="cuda")
-    assert caught.value.field == "device"
+    for device in ("cuda", "cuda:1"):
+        with pytest.raises(errors.FailedPreconditionError, match=f"no GPU {device}") as caught:
+            load(checkpoint, device=device)
+        assert caught.value.field == "device"

@@ -61,8 +61,8 @@ class Traffic:
         return sorted(mine, key=lambda call: call.at)
 
     def summary(self) -> str:
-        """How many, of what, and how long they took."""
-        took = sorted(call.ended - call.at for call in self.calls)
+        """How many, of what, and how long they took, but for streams, which take as long as their audio."""
+        took = sorted(call.ended - call.at for call in self.calls if call.kind != "stream")
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(c.kind for c in self.calls).items())
         p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
         return f"{kinds}; {len(self.failed())} kinds of failure; p50 {p50:.3f} s, p99 {p99:.3f} s"

@@ -129,6 +129,35 @@ def forward(
 
 
 @app.command()
+def rotate(
+    pause: Annotated[
+        float, typer.Option(min=0, help="Seconds until all pods have a changed Secret, twice.")
+    ] = 150.0,
+    namespace: Namespace = "",
+    release: ReleaseName = "earshot",
+    context: Context = "",
+) -> None:
+    """Give Envoy and the pods new certificates, of a new authority, while calls run.
+
+    Those that the chart has made (tls.internal); it keeps the new ones. Takes two pauses. Who stops it in
+    between begins again.
+    """
+    from earshot.cluster import rotation
+    from earshot.cluster.secrets import Secret
+    from earshot.local.certificates import Signer
+
+    def handed_over(done: str) -> None:
+        errors.say(f"{done}; waiting {pause:g} s until all pods have it")
+        time.sleep(pause)
+
+    chosen = _release(context, namespace, release)
+    chosen.deployments()  # says so where there is no such release
+    secrets = {host: Secret(name, chosen.namespace, context) for host, name in rotation.names(chosen).items()}
+    rotation.rotate(secrets, Signer.new(f"{release} of {chosen.namespace}").issue, handed_over)
+    typer.echo("rotated: only the new authority is believed")
+
+
+@app.command()
 def logs(  # noqa: PLR0913, PLR0917 - a command line
     request_id: Annotated[
         str, typer.Option(show_default=False, help="Only what is logged about this request.")

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +29,8 @@ Figure = Callable[[str], None]
 STAYING, COMING, PAUSE_SECONDS = 4, 4, 0.2
 CALLERS = STAYING + COMING
 BACKEND = "classification"
+ROTATE = [sys.executable, "-m", "earshot.cli", "cluster", "rotate", "--pause", "30"]
+HAND_OVER_SECONDS = 5
 INTERNAL = ("earshot-tls-envoy", "earshot-tls-services")
 
 
@@ -133,18 +138,23 @@ def test_a_new_certificate_for_callers(closed: Closed, key: str, figure: Figure)
 
 
 def test_a_new_authority_between_envoy_and_the_pods(closed: Closed, key: str, figure: Figure) -> None:
-    """The chart makes a new one where its Secrets are gone; then a pod that knows no other gets calls."""
+    """By ``earshot cluster rotate``; then a pod that knows no other authority gets calls."""
     before, old = closed.of_secret(INTERNAL[1], "ca.crt"), closed.release.names(BACKEND)[0]
     with calling(closed, key) as load:
-        closed.space.kubectl("delete", "secret", *INTERNAL)
-        closed.release.upgrade()
-        assert closed.of_secret(INTERNAL[1], "ca.crt") != before
-        closed.hand_over()
-        until(lambda: _all_know(closed), 180, "all pods have the new authority")
+        command = [*ROTATE, "--namespace", closed.space.name]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as rotating:
+            while rotating.poll() is None:
+                closed.hand_over()
+                time.sleep(HAND_OVER_SECONDS)
+        assert rotating.returncode == 0
+        assert before not in closed.of_secret(INTERNAL[1], "ca.crt")
+        until(lambda: _all_know(closed), 180, "all pods have the new certificates")
         closed.space.kubectl("delete", "pod", old, "--wait=true")
         until(lambda: closed.release.settled(BACKEND, 2), 120, "two pods")
         new = closed.release.names(BACKEND)[-1]
         until(lambda: load.replicas[new], 120, "the new pod answers")
+    closed.release.upgrade()
+    assert before not in closed.of_secret(INTERNAL[1], "ca.crt"), "the upgrade took it back"
     figure(load.figures())
     assert load.failed == []
 

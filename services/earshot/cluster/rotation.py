@@ -1,8 +1,8 @@
 """A new authority between Envoy and the pods of a release, step by step, so that no call is lost.
 
-Kubelets hand a changed Secret to their pods one after another, within a minute or two. In between one side has
-files that the other has not, so no step may take away what the other side still goes by: first both authorities
-are believed, then the new certificates are shown, then the new authority alone is believed.
+Kubelets hand a changed Secret to their pods one after another, within a minute or two. In between one side
+has files that the other has not, so no step may take away what the other side still goes by: first both
+authorities are believed, then the new certificates are shown, then the new authority alone is believed.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def rotate(
     issue: Callable[[str], Mapping[str, bytes]],
     handed_over: Callable[[str], None],
 ) -> None:
-    """Changes the Secrets, by the host that each is made out to. Where it was stopped in between, begin again.
+    """Changes the Secrets, by the host that each is made out to. Who stops it in between begins again.
 
     ``issue`` gives ``tls.crt``, ``tls.key`` and ``ca.crt`` of the new authority for a host. ``handed_over``
     is called with what has been done, and returns when all pods have it.

@@ -6,16 +6,18 @@ from tests.cluster.kube import until
 from tests.cluster.traffic import Call, Traffic
 from tests.drills.cluster.stage import Fault, Stage, calling
 from tests.drills.drill import Result
+from tests.drills.speech import difference
 
 
 def drilled(stage: Stage, fault: Fault) -> Result:
     """The load, the fault beside it, and what has come of them."""
     result = Result()
     with calling(stage) as callers:
+        undisturbed = _streams(callers)[0].said.split()
         result.counts |= fault(stage)
     calls = [call for caller in callers for call in caller.calls]
     _judge_calls(stage, [call for call in calls if call.kind != "stream"], result)
-    _judge_streams(stage, [call for call in calls if call.kind == "stream"], result)
+    _judge_streams(undisturbed, _streams(callers), result)
     result.broken += sorted({call.error for call in calls if call.error})
     result.broken += [said for caller in callers for said in _pauses(caller)]
     _judge_rest(stage, result)
@@ -37,14 +39,19 @@ def _is_wrong(stage: Stage, call: Call) -> bool:
     return not call.error and (" " in call.replica or (call.kind == "digits" and call.said != said))
 
 
-def _judge_streams(stage: Stage, streams: list[Call], result: Result) -> None:
-    complete = sum(not call.error for call in streams)
-    found = stage.speech.difference(streams, "stream")
+def _streams(callers: list[Traffic]) -> list[Call]:
+    return [call for caller in callers for call in caller.calls if call.kind == "stream"]
+
+
+def _judge_streams(undisturbed: list[str], streams: list[Call], result: Result) -> None:
+    """Held against one of the same audio that was over before anything was broken."""
+    heard = [call.said.split() for call in streams if not call.error]
+    complete, found = len(heard), difference([undisturbed] * len(heard), heard)
     result.counts |= {
         "streams": len(streams),
         "complete": complete,
         "breaks": sum(call.breaks for call in streams),
-        "digits": len(stage.speech.words["stream"]) * complete,
+        "digits": len(undisturbed) * complete,
         "lost": found.lost,
         "doubled": found.doubled,
         "changed": found.changed,

@@ -1,4 +1,4 @@
-"""Draws each dashboard's panels as they look after some minutes of traffic, for docs/images.
+"""Draws each dashboard's panels as they look after some minutes of traffic, for docs/dashboards.md.
 
     python docs/draw.py [--minutes 4]      a stack of its own, with traffic and a Prometheus beside it
     python docs/draw.py --from URL         what a Prometheus that runs already has of the last minutes
@@ -10,12 +10,15 @@ what is drawn is plain, and no copy of Grafana's looks.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import sys
 import time
 import urllib.parse
 import urllib.request
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,16 +26,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 DASHBOARDS: Final = REPOSITORY / "charts" / "earshot" / "dashboards"
-IMAGES: Final = Path(__file__).with_name("images")
+IMAGES: Final = Path(__file__).with_name("dashboards")
 _COLUMNS: Final = 3
 _STEP: Final = 4  # seconds between two points
 _WIDTH, _HEIGHT = 5.2, 3.0  # inches of a panel
-_DPI: Final = 80
+_DPI: Final = 90
+_COLOURS: Final = 64
 _MOST: Final = 8  # lines of a legend; more would cover the panel
 _ENDS: Final = 2  # points of a limit's line; any other has more, or one
 _THRESHOLDS: Final = {"yellow": "#c9a227", "red": "#c0392b"}
@@ -64,25 +69,55 @@ def draw_all(url: str, seconds: float) -> None:
     for path in sorted(DASHBOARDS.glob("*.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         figure = drawn(content, url, seconds)
-        figure.savefig(IMAGES / f"{path.stem}.png", dpi=_DPI, metadata={"Software": None})
-        print(f"written: docs/images/{path.stem}.png")  # noqa: T201 - a script
+        save(figure, IMAGES / f"{path.stem}.png")
+        print(f"written: docs/dashboards/{path.stem}.png")  # noqa: T201 - a script
+
+
+def save(figure: Figure, path: Path) -> None:
+    """In few colours, which takes a third of the bytes."""
+    drawing = io.BytesIO()
+    figure.savefig(drawing, dpi=_DPI)
+    with Image.open(drawing) as image:
+        image.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def drawn(content: dict[str, Any], url: str, seconds: float) -> Figure:
-    """All panels of a dashboard, three beside each other."""
-    panels = [panel for panel in content["panels"] if panel["type"] != "row"]
-    rows = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(_WIDTH * _COLUMNS, _HEIGHT * rows), layout="constrained")
+    """All rows of a dashboard, three panels beside each other."""
+    rows = rows_of(content["panels"])
+    heights = [-(-len(panels) // _COLUMNS) for _, panels in rows]
+    figure = Figure(figsize=(_WIDTH * _COLUMNS, _HEIGHT * sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{content['title']}: {content['description']}", fontsize=15)
-    places = figure.subplots(rows, _COLUMNS, squeeze=False).flat
-    for axes in places:
-        axes.set_axis_off()
     source = Source(url, seconds)
-    for panel, axes in zip(panels, figure.axes, strict=False):
-        axes.set_axis_on()
-        draw(axes, panel, source)
+    events = [event for one in content["annotations"]["list"] for event in events_of(one, source)]
+    figure.suptitle(f"{content['title']}: {content['description']}{marked(events)}", fontsize=16)
+    parts = figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for part, (title, panels) in zip(parts, rows, strict=True):
+        part.suptitle(title, x=0.005, ha="left", fontsize=13, color="#555555")
+        draw_row(part, panels, events, source)
     return figure
+
+
+def rows_of(panels: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Each row's title, and what is in it."""
+    rows: list[tuple[str, list[dict[str, Any]]]] = []
+    for panel in panels:
+        if panel["type"] == "row":
+            rows.append((panel["title"], []))
+        else:
+            rows[-1][1].append(panel)
+    return rows
+
+
+def draw_row(part: SubFigure, panels: list[dict[str, Any]], events: list[Event], source: Source) -> None:
+    """The panels of a row."""
+    places = part.subplots(-(-len(panels) // _COLUMNS), _COLUMNS, squeeze=False).flat
+    for panel, axes in zip_longest(panels, places):
+        if panel is None:
+            axes.set_axis_off()
+            continue
+        draw(axes, panel, source)
+        for event in events if panel["type"] == "timeseries" else ():
+            axes.axvline(event.minute, color=event.colour, linestyle=":", linewidth=1.2)
 
 
 class Source:
@@ -113,6 +148,32 @@ class Source:
         return one["metric"], (moments - self.end) / 60, values
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a dashboard marks: a deployment, or replicas that came or went."""
+
+    name: str
+    colour: str
+    minute: float
+
+
+def events_of(annotation: dict[str, Any], source: Source) -> list[Event]:
+    """When each began; what went on before is not drawn."""
+    gap = 2 * _STEP / 60
+    return [
+        Event(annotation["name"], annotation["iconColor"], float(x[index]))
+        for _, x, _ in source.ask(annotation["expr"])
+        for index, before in enumerate(np.concatenate(([-source.minutes], x[:-1])))
+        if x[index] - before > gap
+    ]
+
+
+def marked(events: list[Event]) -> str:
+    """What the dotted lines are."""
+    kinds = sorted({f"{event.name.lower()} in {event.colour}" for event in events})
+    return f"\ndotted: {', '.join(kinds)}" if kinds else ""
+
+
 def draw(axes: Axes, panel: dict[str, Any], source: Source) -> None:
     """One panel, by its kind."""
     axes.set_title(panel["title"], fontsize=10, loc="left", fontweight="bold")
@@ -138,10 +199,11 @@ def lines(axes: Axes, panel: dict[str, Any], series: Named) -> None:
     """Values over time, on top of each other where the panel stacks them."""
     stacked = panel["fieldConfig"]["defaults"]["custom"].get("stacking", {}).get("mode") == "normal"
     shown = sorted(series, key=lambda one: -float(np.nanmean(one[2])))
+    named = sum(np.nanmax(y) > 0 for *_, y in shown) or len(shown)  # the rest lies on the axis
     moments = np.unique(np.concatenate([x for _, x, _ in shown]))
     below = np.zeros(len(moments))
     for number, (name, x, y) in enumerate(shown):
-        label = name if number < _MOST else "_more"
+        label = name if number < min(named, _MOST) else "_more"
         if stacked:
             above = below + np.nan_to_num(np.interp(moments, x, y, left=0, right=0))
             axes.fill_between(moments, below, above, alpha=0.6, label=label, linewidth=0)
@@ -150,7 +212,7 @@ def lines(axes: Axes, panel: dict[str, Any], series: Named) -> None:
             axes.plot(x, y, label=label, linewidth=1.4)
     for step in steps_of(panel):
         axes.axhline(step["value"], color=_THRESHOLDS[step["color"]], linestyle="--", linewidth=0.8)
-    finish(axes, panel["fieldConfig"]["defaults"]["unit"], len(shown))
+    finish(axes, panel["fieldConfig"]["defaults"]["unit"], more(named, len(shown)))
 
 
 def steps_of(panel: dict[str, Any]) -> list[dict[str, Any]]:
@@ -159,7 +221,7 @@ def steps_of(panel: dict[str, Any]) -> list[dict[str, Any]]:
     return [step for step in steps if step.get("value") and step["color"] in _THRESHOLDS]
 
 
-def finish(axes: Axes, unit: str, count: int) -> None:
+def finish(axes: Axes, unit: str, rest: str) -> None:
     """Axes in the panel's unit, and a legend."""
     shown = [np.asarray(line.get_ydata()) for line in axes.lines if len(line.get_ydata()) != _ENDS]
     top = max((float(np.nanmax(y)) for y in shown), default=None)
@@ -173,12 +235,13 @@ def finish(axes: Axes, unit: str, count: int) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("minutes", fontsize=8)
     axes.grid(visible=True, alpha=0.25)
-    axes.legend(fontsize=7, loc="best", framealpha=0.8, title=more(count), title_fontsize=7)
+    axes.legend(fontsize=7, loc="best", framealpha=0.8, title=rest, title_fontsize=7)
 
 
-def more(count: int) -> str:
+def more(named: int, count: int) -> str:
     """How many lines the legend leaves out."""
-    return f"{count - _MOST} more below" if count > _MOST else ""
+    parts = [f"{named - _MOST} more below"] if named > _MOST else []
+    return ", ".join([*parts, f"{count - named} at zero"] if count > named else parts)
 
 
 def heat(axes: Axes, panel: dict[str, Any], series: Named) -> None:
@@ -220,6 +283,7 @@ _SCALES: Final = {
     "percentunit": ((0.01, "%"),),
     "reqps": ((1, "/s"),),
     "cps": ((1, "/s"),),
+    "d": ((1, "d"),),
     "short": ((1, ""),),
 }
 

@@ -160,6 +160,14 @@ ALERTS: Final = (
         "{{ $value | humanize }} in the last hour, in the currency of the prices.",
     ),
     Alert(
+        "EarshotCertificateExpires",
+        "min by (namespace) (envoy_server_days_until_first_cert_expiring) < 14",
+        "10m",
+        "ticket",
+        "{{ $labels.namespace }}: a certificate of Envoy's expires",
+        "In {{ $value }} days callers, or Envoy and the replicas, can no longer trust it.",
+    ),
+    Alert(
         "EarshotAutoscalerAtItsLimit",
         f"kube_horizontalpodautoscaler_status_desired_replicas{{{_HPA}}} >= "
         f"kube_horizontalpodautoscaler_spec_max_replicas{{{_HPA}}}",

@@ -14,6 +14,7 @@ _BREAKER = "envoy_cluster_circuit_breakers_default_rq_open"
 _MEMBERS = "envoy_cluster_membership"
 _SCALER = "kube_horizontalpodautoscaler"
 _CONNECTIONS = "envoy_cluster_upstream_cx"
+_NO_CERTIFICATE = "4e9"  # about what Envoy says where it has none: the most that 32 bits hold
 _SCALED = "{{horizontalpodautoscaler}}"
 
 
@@ -148,6 +149,16 @@ def _connections() -> list[Panel]:
         lines(
             About("Callers' connections", "Open to Envoy.", "short"),
             Query(total("envoy_http_downstream_cx_active", edge, "pod"), "{{pod}}"),
+        ),
+        numbers(
+            About(
+                "Certificates",
+                "Until the first of Envoy's expires; empty where it has none.",
+                "d",
+                Limits(14, 3),
+                "EarshotCertificateExpires",
+            ),
+            Query(f"min(envoy_server_days_until_first_cert_expiring{{{PODS}}}) < {_NO_CERTIFICATE}", "days"),
         ),
         lines(
             About(

@@ -32,6 +32,7 @@ class Query:
 
     expr: str
     legend: str
+    exemplars: bool = False  # calls among those counted, each with its trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ def heat(about: About, expr: str) -> heatmap.Panel:
 def _filled(panel: PanelT, about: About, queries: Sequence[Query]) -> PanelT:
     for number, query in enumerate(queries):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).range()
+        if query.exemplars:
+            target.exemplar(True)
         panel.with_target(target.datasource(SOURCE).ref_id(chr(ord("A") + number)))
     panel.unit(about.unit)
     if about.limits:
@@ -169,7 +172,8 @@ def _annotations() -> list[dashboard.AnnotationQuery]:
     ready = f"sum by (component) (earshot_ready{{{PODS}}})"
     return [
         _annotation("Deployments", "blue", f"{seen} unless {seen[:-1]} offset 1m)"),
-        _annotation("Scaling", "purple", f"{ready} != {ready[:-1]} offset 1m)"),
+        # By how many: Grafana shows what is not 0, and a service may have gone down to none.
+        _annotation("Scaling", "purple", f"abs({ready} - {ready[:-1]} offset 1m)) > 0"),
     ]
 
 

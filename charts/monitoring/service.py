@@ -81,7 +81,7 @@ def _calls() -> list[Panel]:
         ),
         lines(
             About("Duration", "From a call's arrival at the replica to its end; 95 of 100 take less.", "s"),
-            Query(quantile(0.95, _SECONDS, CALLS, _BY_METHOD), "{{component}} {{method}}"),
+            Query(quantile(0.95, _SECONDS, CALLS, _BY_METHOD), "{{component}} {{method}}", exemplars=True),
         ),
         heat(
             About("Duration, all calls", "How many calls took how long.", "s"),

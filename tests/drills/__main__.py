@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -16,7 +17,7 @@ from tests.drills.drill import CannotError, Drill, Form, Result
 from tests.drills.results import Row
 from tests.drills.speech import SHARED
 
-_PATIENCE = 300.0  # seconds that a drill of the short form may take; nothing here is a measurement
+_PATIENCE = 120.0  # seconds that a drill of the short form may take; nothing here is a measurement
 
 
 async def done(wanted: Sequence[Drill], form: Form) -> AsyncIterator[Row]:
@@ -48,7 +49,10 @@ async def _done(drill: Drill, made: object, form: Form) -> Row:
 
 
 async def _all(wanted: Sequence[Drill], form: Form) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
+    task = asyncio.current_task()
+    assert task
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # nothing is left behind
     async for row in done(wanted, form):
         rows.append(row)
         print(row.line, flush=True)

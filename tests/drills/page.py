@@ -1,7 +1,7 @@
 """docs/reliability.md kept true: what stands between its markers is made from results.json.
 
-The words around are written by hand. ``python -m tests.drills --page`` makes the tables anew, and a test holds
-them against the file.
+The words around are written by hand. ``python -m tests.drills --page`` makes the tables anew, and a test
+holds them against the file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What drills have come to, kept in a file from run to run: what is done again takes the place of the last."""
+"""What drills have come to, kept in a file from run to run.
+
+What is done again takes the place of what was before.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,8 @@ class Row:
     @property
     def line(self) -> str:
         """For who watches."""
-        return f"{self.verdict.upper() if self.broken else self.verdict} | {self.title}: {self.counted} | {self.seconds:g} s"
+        mark = "NO " if self.broken else ""
+        return f"{mark}{self.verdict} | {self.title}: {self.counted} | {self.seconds:g} s"
 
 
 def load() -> list[Row]:

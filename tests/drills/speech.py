@@ -8,7 +8,9 @@ import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jiwer
 
@@ -50,6 +52,7 @@ class Heard:
         return self.error is None and self.summary is not None and self.summary.complete
 
 
+@cache
 def recordings(folder: Path, seconds: float) -> list[Recording]:
     """The first ``seconds`` of each, up to the last word that is whole in them."""
     rows = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
@@ -59,7 +62,8 @@ def recordings(folder: Path, seconds: float) -> list[Recording]:
 def _recording(folder: Path, row: dict[str, object], seconds: float) -> Recording:
     data = (folder / str(row["file"])).read_bytes()
     samples = decode_all(data, AudioFormat(), AudioLimits())[: round(seconds * 16_000)].tobytes()
-    spoken = [word for word in row["words"] if word["end_s"] <= len(samples) / 32_000]  # type: ignore[attr-defined]
+    words: Any = row["words"]
+    spoken = [word for word in words if word["end_s"] <= len(samples) / 32_000]
     spans = [(word["start_s"], word["end_s"]) for word in spoken]
     return Recording(str(row["file"]), samples, [str(word["word"]) for word in spoken], spans)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -16,7 +15,9 @@ from typing import Any, Final
 
 import psutil
 
+from earshot.local import control
 from earshot.local.ports import free_ports
+from earshot.local.state import StateFolder
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SERVICES: Final = ("stt", "classification")
@@ -55,7 +56,7 @@ class Stack:
 
     async def status(self) -> dict[str, Any]:
         """What ``earshot status`` says."""
-        said: dict[str, Any] = json.loads(await command("status", "--json", "--state", str(self.state)))
+        said: dict[str, Any] = await control.call(StateFolder(self.state), "status")
         return said
 
     async def replicas(self, service: str = "stt") -> list[dict[str, Any]]:
@@ -106,7 +107,7 @@ class Stack:
 
     async def scale(self, count: int, service: str = "stt") -> None:
         """``earshot scale SERVICE=COUNT``."""
-        await command("scale", f"{service}={count}", "--state", str(self.state))
+        await control.call(StateFolder(self.state), "scale", **{service: count})
 
 
 def workers(front: int) -> dict[str, int]:
@@ -122,15 +123,6 @@ def workers(front: int) -> dict[str, int]:
 def _send(pid: int, what: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, what)
-
-
-async def command(*arguments: str) -> str:
-    """What ``earshot ARGUMENTS`` prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "earshot.cli", *arguments, stdout=asyncio.subprocess.PIPE
-    )
-    output, _ = await process.communicate()
-    return output.decode()
 
 
 @asynccontextmanager

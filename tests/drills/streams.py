@@ -123,9 +123,8 @@ def _result(heard: list[Heard], expected: list[list[str]]) -> Result:
         }
     )
     why = {f"{type(one.error).__name__}: {one.error}" for one in heard if one.error}
-    result.must(
-        complete == len(heard), f"{len(heard) - complete} streams not complete {'; '.join(why)}".strip()
-    )
+    open_ends = len(heard) - complete
+    result.must(not open_ends, f"{open_ends} streams not complete {'; '.join(sorted(why))}".strip())
     result.must(not found.lost and not found.doubled, f"{found.lost} words lost, {found.doubled} doubled")
     return result
 

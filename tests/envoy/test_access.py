@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 from collections import Counter
@@ -278,6 +279,17 @@ def _who(door: Door, caller: Caller) -> tuple[int, str]:
 async def test_probes_and_figures_stay_open(door: Door) -> None:
     assert "LIVE" in await fetch(door.plane.envoy.metrics_port, "/ready")
     assert "envoy_" in await fetch(door.plane.envoy.metrics_port, "/stats/prometheus")
+
+
+async def test_it_says_when_its_certificates_end(door: Door) -> None:
+    """The alert that warns of it asks Envoy, which counts every few seconds: 397 days after they are made."""
+
+    async def says() -> bool:
+        figures = await fetch(door.plane.envoy.metrics_port, "/stats/prometheus")
+        days = re.search(r"^envoy_server_days_until_first_cert_expiring\{\} (\d+)$", figures, re.MULTILINE)
+        return days is not None and 390 < int(days[1]) <= 397
+
+    await until(says)
 
 
 async def test_the_services_door_is_for_their_owner(door: Door) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import pytest
 
 from earshot import errors
 from earshot.gen.v1 import speech_pb2, speech_pb2_grpc
-from earshot.local import control
+from earshot.local import control, endpoints
 from earshot.local.ports import free_ports
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Replica
 from earshot.local.stack import Fleet, Options, Stack
@@ -161,6 +162,41 @@ async def test_envoy_is_started_again(scratch: Path) -> None:
 
         await until(back)
         assert await run.recognize() in {"stt-1", "stt-2"}
+
+
+async def test_with_its_disk_full_it_goes_on_and_is_whole_again_later(scratch: Path) -> None:
+    """Neither the list of replicas nor Envoy's configuration can be written while both die."""
+    async with running(scratch) as run:
+        dying, edge = run.replica("stt-1"), run.stack.envoy.child
+        assert dying.child
+        assert edge
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(endpoints, "publish", _no_room)
+            patch.setattr(Path, "write_text", _no_room)
+            dying.child.kill()
+            edge.kill()
+            await until(lambda: _said(run, "Envoy cannot be told who serves"))
+            await until(lambda: _answers(run, "stt-2"))
+
+        async def whole() -> bool:
+            return dying.phase is Phase.SERVING and await healthy(run)
+
+        await until(whole)
+        await until(lambda: _answers(run, "stt-1"))
+
+
+def _no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+async def _said(run: Running, words: str) -> bool:
+    return any(words in line for line in run.news)
+
+
+async def _answers(run: Running, replica: str) -> bool:
+    with suppress(grpc.RpcError):
+        return await run.recognize() == replica
+    return False
 
 
 async def healthy(run: Running) -> bool:

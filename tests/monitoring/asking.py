@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -59,6 +60,12 @@ class Prometheus:
     def selectors(self, expr: str) -> Iterator[str]:
         """The series that a query reads, each as a query of its own."""
         yield from _selectors(self._ask("parse_query", query=expr))
+
+    def exemplars(self, series: str) -> set[str]:
+        """The traces of the calls that stand beside these series, of the last hour."""
+        now = time.time()
+        found = self._ask("query_exemplars", query=series, start=str(now - 3600), end=str(now))
+        return {each["labels"]["trace_id"] for one in found for each in one["exemplars"]}
 
     def rules(self) -> list[dict[str, Any]]:
         """Rules and alerts as they are loaded, with their state."""

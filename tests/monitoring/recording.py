@@ -15,7 +15,7 @@ import psutil
 
 from earshot.client import AsyncClient
 from earshot.local.ports import free_ports
-from tests.envoy.test_whole import Whole, up
+from tests.envoy.test_whole import Whole, earshot, up
 from tests.monitoring.traffic import CLIENTS, SAMPLES, Callers, Ledger, requests
 
 SETTINGS = {"EARSHOT_CLIENTS": ",".join(CLIENTS), "EARSHOT_QUEUE": "6"}
@@ -33,7 +33,7 @@ def recorded(seconds: float) -> Iterator[str]:
 
 
 async def _traffic(whole: Whole, seconds: float) -> None:
-    """Calls in turn, streams as they are spoken, now and then a crowd; in the middle an engine dies."""
+    """Calls in turn, streams as they are spoken, now and then a crowd; an engine dies, a replica comes."""
     end = time.monotonic() + seconds
     async with grpc.aio.insecure_channel(whole.target) as channel:
         callers = Callers(channel, [], Ledger())
@@ -43,6 +43,7 @@ async def _traffic(whole: Whole, seconds: float) -> None:
             _streams(whole, end),
             _crowds(callers, end),
             _death(whole, seconds / 2),
+            _growth(whole, seconds * 2 / 3),
         )
 
 
@@ -82,3 +83,8 @@ async def _death(whole: Whole, after: float) -> None:
     (replica, *_) = await asyncio.to_thread(whole.replicas, "stt")
     engine = max(psutil.Process(replica["pid"]).children(), key=lambda one: float(one.create_time()))
     os.kill(engine.pid, signal.SIGKILL)
+
+
+async def _growth(whole: Whole, after: float) -> None:
+    await asyncio.sleep(after)
+    await asyncio.to_thread(earshot, "scale", "stt=3", "--state", str(whole.state))

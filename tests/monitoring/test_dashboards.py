@@ -15,6 +15,7 @@ from tests.chart.helm import documents, find
 from tests.monitoring import dashboards
 from tests.monitoring.test_rules import RULES, RUNBOOKS
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 EVERY = pytest.mark.parametrize("path", dashboards.FILES, ids=lambda path: path.stem)
 # Metrics of others that these dashboards may name; a real stack shows that Envoy's exist.
 FOREIGN = re.compile(r"envoy_\w+|kube_horizontalpodautoscaler_\w+|earshot:error_budget_burn:rate\w+")
@@ -48,6 +49,12 @@ def test_every_panel_says_what_it_shows(path: Path) -> None:
     assert len({panel["id"] for panel in dashboards.read(path)["panels"]}) == len(
         dashboards.read(path)["panels"]
     )
+
+
+def test_how_long_calls_take_leads_to_traces() -> None:
+    every = [panel for path in dashboards.FILES for panel in dashboards.panels(path)]
+    (duration,) = [panel for panel in every if panel["title"] == "Duration"]
+    assert [target["exemplar"] for target in duration["targets"]] == [True]
 
 
 @EVERY
@@ -116,3 +123,12 @@ def test_the_chart_carries_them(runbooks: str) -> None:
 def test_the_config_map_is_small_enough() -> None:
     """Kubernetes takes a mebibyte (and an annotation of 256 KiB, which `kubectl apply` makes of it)."""
     assert sum(path.stat().st_size for path in dashboards.FILES) < 200 * 1024
+
+
+@EVERY
+def test_its_picture_is_in_the_docs(path: Path) -> None:
+    """Drawn by docs/draw.py, and light enough for a page of three."""
+    picture = DOCS / "dashboards" / f"{path.stem}.png"
+    assert f"](dashboards/{picture.name})" in (DOCS / "dashboards.md").read_text("utf-8")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 300 * 1000

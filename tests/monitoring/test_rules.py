@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.monitoring.asking import filled_in
+from tests.monitoring.dashboards import asked
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 RULES = REPOSITORY / "deploy" / "prometheus" / "rules.yaml"
 CASES = Path(__file__).with_name("alerts.yaml")
@@ -62,6 +65,44 @@ def _firing(checks: list[dict[str, Any]], at: str) -> dict[str, Any]:
         "eval_time": at,
         "exp_samples": samples,
     }
+
+
+def test_dashboards_mark_deployments_and_scaling(tmp_path: Path) -> None:
+    """A version that is rolled out, a replica more, and all of them gone."""
+    where = 'namespace="n",component="stt"'
+    series = {
+        f'earshot_build_info{{{where},pod="earshot-stt-a",version="1"}}': "1x20 _x20",
+        f'earshot_build_info{{{where},pod="earshot-stt-b",version="2"}}': "_x10 1x30",
+        f'earshot_ready{{{where},pod="earshot-stt-a"}}': "1x30 0x10",
+        f'earshot_ready{{{where},pod="earshot-stt-b"}}': "0x20 1x9 0x10",
+    }
+    exprs = {one.title: filled_in(one.expr) for one in asked() if one.title.startswith("annotation")}
+    deployed, scaled = exprs["annotation Deployments"], exprs["annotation Scaling"]
+    seen = {
+        ("9m", deployed): {},
+        ("10m", deployed): {'{version="2"}': 1},
+        ("12m", deployed): {},
+        ("19m", scaled): {},
+        ("21m", scaled): {'{component="stt"}': 1},
+        ("31m", scaled): {'{component="stt"}': 2},
+        ("33m", scaled): {},
+    }
+    checks = [
+        {
+            "expr": expr,
+            "eval_time": at,
+            "exp_samples": [{"labels": labels, "value": value} for labels, value in samples.items()],
+        }
+        for (at, expr), samples in seen.items()
+    ]
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": one, "values": values} for one, values in series.items()],
+        "promql_expr_test": checks,
+    }
+    made = tmp_path / "annotations.yaml"
+    made.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [case]}), encoding="utf-8")
+    _promtool("test", "rules", str(made))
 
 
 def test_each_alert_has_a_case_that_makes_it_fire() -> None:

@@ -47,6 +47,7 @@ CALL, STREAM, CALLER = "1" * 32, "2" * 32, "3" * 16  # ids of traces and of a sp
 # What may have no series in this stack, and why.
 EMPTY = {
     "kube_horizontalpodautoscaler_": "kube-state-metrics tells of autoscalers, and one machine has none",
+    "min(envoy_server_days_until_first_cert_expiring": "nothing is encrypted on this machine",
     "annotation Deployments": "nothing was deployed during the test",
     "annotation Scaling": "no replica came or went during the test",
 }
@@ -348,6 +349,10 @@ def test_a_call_keeps_its_caller_s_id_where_it_is_traced(watched: Watched) -> No
         if span.trace_id.hex() == CALL and attribute.key in {"earshot.request_id", "guid:x-request-id"}
     }
     assert ids == {"as the caller has it"}
+
+
+def test_figures_lead_to_the_traces_of_calls(watched: Watched) -> None:
+    assert watched.prometheus.exemplars("earshot_request_seconds_bucket") == {CALL, STREAM}
 
 
 def test_what_nobody_wants_traced_is_not(watched: Watched) -> None:

@@ -53,7 +53,7 @@ class Classifier:
     async def classify(self, requests: Sequence[ClassificationRequest], deadline: float) -> Scored:
         """Scores texts; the caller holds a permit. ``deadline`` is by ``time.monotonic``.
 
-        Raises ``DeadlineExceededError``, and ``UnavailableError`` when workers died on it.
+        Raises ``DeadlineExceededError``, and ``InternalError`` when workers died on it.
         """
         names = self._seen.names(self.model, requests) if self.model else []
         if names:

@@ -69,8 +69,11 @@ class Envoy:
         Raises:
             FailedPreconditionError: it ended instead, or did not get ready in time.
         """
-        self._state.envoy_config.write_text(to_yaml(render(self._parameters())), encoding="utf-8")
-        self.child = await Child.start(self._command(), os.environ, self._state.logs / "envoy.log")
+        try:
+            self._configure()
+            self.child = await Child.start(self._command(), os.environ, self._state.logs / "envoy.log")
+        except OSError as exc:
+            raise errors.FailedPreconditionError(f"Envoy cannot be started: {exc}") from exc
         try:
             await asyncio.wait_for(self._ready(self.child), START_SECONDS)
         except TimeoutError as exc:
@@ -106,6 +109,12 @@ class Envoy:
         """A counter or gauge of Envoy's own, by its full name; 0 where there is none of that name."""
         body = await http.fetch(self.admin_port, f"/stats?filter=^{name}$&format=json")
         return sum(stat.get("value", 0) for stat in json.loads(body)["stats"])
+
+    def _configure(self) -> None:
+        """Writes its configuration. The one of its last life is kept: there may be no room for another."""
+        file, text = self._state.envoy_config, to_yaml(render(self._parameters()))
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
 
     async def _idle(self) -> bool:
         return await self.figure(_ACTIVE) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from earshot import errors
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 MOST: Final = 64  # replicas of one service on one machine
 _DELAYS: Final = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before each restart in a row
-_STEADY_SECONDS: Final = 60.0  # a life this long ends a row of restarts
+# A life this long ends a row of restarts: who has served is no replica that cannot start, and its being away
+# costs more than its start.
+_STEADY_SECONDS: Final = 10.0
+_UNTOLD_SECONDS: Final = 1.0
 _FORGET_SECONDS: Final = 0.2  # Envoy has long taken in a new list: measured 3 ms
 
 
@@ -105,7 +109,8 @@ class Group:
             assert replica.child is not None  # noqa: S101 - it has been started
             await replica.child.exited()
             replica.phase = Phase.RESTARTING
-            self.publish()
+            with suppress(OSError):  # Envoy finds out by itself, a little later
+                self.publish()
             failures = 0 if time.monotonic() - since > _STEADY_SECONDS else failures
             failures = await self._revive(replica, failures)
 
@@ -122,9 +127,20 @@ class Group:
                 await replica.start()
             except errors.UnavailableError as exc:
                 reason = exc.message
-        self.publish()
+            except OSError as exc:
+                reason = str(exc)
+        await self._publish_in_the_end()
         self._tell(f"{replica.name} serves again: {_who(replica)}")
         return failures
+
+    async def _publish_in_the_end(self) -> None:
+        """Tells Envoy who serves; again and again, where there is no room for the list."""
+        while True:
+            try:
+                return self.publish()
+            except OSError as exc:
+                self._tell(f"Envoy cannot be told who serves ({exc}); again in {_UNTOLD_SECONDS:.0f} s")
+            await asyncio.sleep(_UNTOLD_SECONDS)
 
 
 def _who(replica: Replica) -> str:

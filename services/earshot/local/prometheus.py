@@ -136,6 +136,7 @@ class Prometheus:
             f"--storage.tsdb.path={self._folder / 'data'}",
             f"--storage.tsdb.retention.time={_KEPT}",
             f"--web.listen-address={LOOPBACK}:{self.port}",
+            "--enable-feature=exemplar-storage",  # which lead from figures to traces
             "--log.level=warn",
         ]
 

@@ -3,7 +3,8 @@
 A worker takes what waits, up to its batch, as soon as it is idle: it does not wait for a batch to fill, or
 no longer than it is told to. Clients take turns by the work that they have had; within a client who has
 waited longest is next. What is expendable is taken when nothing else waits. Work whose caller has gone or
-whose time has passed is dropped before it starts. Work that a dying worker loses is tried once more.
+whose time has passed is dropped before it starts. Work that a dying worker loses is tried once more, by
+itself: what killed the worker is then known, and nothing else dies with it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from earshot.runtime.task import Result
 from earshot.runtime.workers import WorkItem
 
 _MAX_ATTEMPTS = 2
+_MAX_KILLED = 3  # where others killed the workers: that says less of the work
 _SMOOTHING = 0.2  # share of the newest job's time in the running mean
 
 
@@ -67,10 +69,9 @@ class Pending:
         if not self.future.done():
             self.future.set_exception(error)
 
-    @property
-    def may_retry(self) -> bool:
-        """Whether another worker may try it."""
-        return self.attempts < _MAX_ATTEMPTS and not self.future.done()
+    def may_retry(self, *, killed: bool) -> bool:
+        """Whether another worker may try it. ``killed``: it was not the work that ended the last one."""
+        return self.attempts < (_MAX_KILLED if killed else _MAX_ATTEMPTS) and not self.future.done()
 
 
 class WorkQueue:
@@ -143,10 +144,16 @@ class WorkQueue:
     def _take_live(self, most: int) -> list[Pending]:
         batch: list[Pending] = []
         while len(batch) < most and (job := self._waiting.take() or self._expendable.take()):
-            if _is_live(job):
-                job.charged = self._mean_seconds
-                self._lines(job).charge(job.line, job.charged)
-                batch.append(job)
+            if not _is_live(job):
+                continue
+            if job.attempts and batch:
+                self._lines(job).put(job, job.line, first=True)
+                break
+            job.charged = self._mean_seconds
+            self._lines(job).charge(job.line, job.charged)
+            batch.append(job)
+            if job.attempts:
+                break
         return batch
 
     def fail_all(self, error: errors.EarshotError) -> None:

@@ -22,6 +22,7 @@ from earshot.runtime.calls import Call, Stage
 from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
+from earshot.runtime.shortage import shortage
 from earshot.runtime.tracing import Tracing
 
 _OURS: Final = "/earshot.v1."
@@ -166,7 +167,7 @@ class _Wrapped:
         if isinstance(exc, asyncio.CancelledError | GeneratorExit):
             self._answered(_why_cancelled(context), "caller gone")
             raise exc
-        error = exc if isinstance(exc, errors.EarshotError) else _fault(exc)
+        error = exc if isinstance(exc, errors.EarshotError) else shortage(exc) or _fault(exc)
         self._answered(code_of(error), error.reason)
         trailers = (*self._trailers(), *self._over_quota(error))
         return to_grpc_status(error, self._call.trace_id, trailers)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import sys
 import traceback
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 import msgspec
 import structlog
@@ -30,11 +31,26 @@ def configure(level: str, service: str, replica: str) -> None:
             structlog.processors.JSONRenderer(serializer=_encoded),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Steady(sys.stdout.buffer))),
     )
     # Bound once: to put a logger together costs as much as the line that it writes.
     _bound[:] = [structlog.get_logger().bind(service=service, replica=replica)]
     logging.basicConfig(handlers=[_Strangers()], level=logging.WARNING, force=True)
+
+
+class _Steady:
+    """A file that fails nobody: with its disk full, lines are lost and calls are not."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
 
 
 class _Strangers(logging.Handler):

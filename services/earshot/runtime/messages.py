@@ -8,6 +8,8 @@ not be able to make the front process run anything, so no pickle.
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 from collections.abc import Sequence
 
@@ -103,14 +105,22 @@ def send(sock: socket.socket, message: msgspec.Struct, blobs: Sequence[Blob] = (
 
 
 def receive(sock: socket.socket) -> tuple[bytes, list[Blob]]:
-    """The next message, still encoded, and its blobs. Raises ``EOFError`` when the other side is gone."""
+    """The next message, still encoded, and its blobs.
+
+    Raises ``EOFError`` when the other side is gone, and ``OSError`` when this process has no room for the
+    blobs' descriptors: the message is lost.
+    """
     try:
-        data, fds, _, _ = socket.recv_fds(sock, 1 + _INLINE_LIMIT, _MAX_FDS)
+        data, fds, flags, _ = socket.recv_fds(sock, 1 + _INLINE_LIMIT, _MAX_FDS)
     except ConnectionError as exc:
         raise EOFError from exc
     if not data:
         raise EOFError
     blobs = [Blob(fd) for fd in fds]
+    if flags & socket.MSG_CTRUNC:
+        for blob in blobs:
+            blob.close()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     if data[:1] == _INLINE:
         return data[1:], blobs
     with blobs.pop(0) as spilled:

@@ -13,10 +13,14 @@ from earshot.runtime.blobs import Blob
 from earshot.runtime.busy import BusyTime
 from earshot.runtime.messages import MAX_BATCH, TaskSpec
 from earshot.runtime.settings import ServiceSettings
+from earshot.runtime.shortage import shortage
 from earshot.runtime.task import Fault, Result
 from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
 
-_LOST = "the engine's process died twice on this request; try again"
+_LOST = (
+    "the process that worked on this request died, and so did the next: it is not tried again; what is in it "
+    "may be at fault, and the log of the replica says more"
+)
 _ABANDONED = "the engine went on with work that nobody waits for any more"
 _STOPPED = "this replica is stopping; try again"
 
@@ -149,8 +153,9 @@ class Pool:
     ) -> Outcome:
         """Waits for a worker and for its result. ``deadline`` is by ``time.monotonic``.
 
-        Raises the task's error, ``DeadlineExceededError``, or ``UnavailableError`` when two workers
-        died on it. A cancelled caller's work is dropped, or told to stop where it has begun; a worker
+        Raises the task's error, ``DeadlineExceededError``, ``InternalError`` when workers died on it (those
+        of another replica would as well), and ``UnavailableError`` when the pool stops or the machine has run
+        out of something. A cancelled caller's work is dropped, or told to stop where it has begun; a worker
         that goes on with it is replaced. What is ``expendable`` begins when nothing else waits, and is
         cancelled as a matter of course: nothing is replaced for it.
         """
@@ -220,9 +225,10 @@ class Pool:
             return False
         try:
             outcomes = await self._run(worker, jobs)
-        except WorkerDiedError:
-            self._retry_or_fail(jobs)
-            raise
+        except OSError as exc:  # the worker lives
+            unreached = errors.UnavailableError(f"the worker cannot be reached: {exc.strerror}")
+            _fail(jobs, shortage(exc) or unreached)
+            return True
         except asyncio.CancelledError:
             _fail(jobs, errors.UnavailableError(_STOPPED))
             raise
@@ -236,21 +242,24 @@ class Pool:
         try:
             with self._busy.at_work():
                 return await worker.run([job.item for job in jobs])
+        except WorkerDiedError:
+            self._retry_or_fail(jobs, killed=await worker.was_killed())
+            raise
         finally:
             watch.close()
 
-    def _retry_or_fail(self, jobs: list[Pending]) -> None:
-        _fail(
-            [job for job in jobs if not job.may_retry], errors.UnavailableError(_LOST, reason="WORKER_DIED")
-        )
-        self._queue.put_back([job for job in jobs if job.may_retry])
+    def _retry_or_fail(self, jobs: list[Pending], *, killed: bool) -> None:
+        again = [job for job in jobs if job.may_retry(killed=killed)]
+        lost = errors.InternalError(_LOST, reason="WORKER_DIED")
+        _fail([job for job in jobs if job not in again], lost)
+        self._queue.put_back(again)
 
     async def _replacement(self, spec: TaskSpec) -> Worker:
         wait = self.options.restart_initial_seconds
         while True:
             try:
                 return await self._start_worker(spec)
-            except (WorkerDiedError, errors.EarshotError, OSError) as exc:
+            except Exception as exc:  # whatever it is, this place must not be lost
                 self._events.on_restart(str(exc))
             await asyncio.sleep(wait)
             wait = min(2 * wait, self.options.restart_maximum_seconds)

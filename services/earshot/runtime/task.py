@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ from typing import Protocol
 from earshot import errors
 from earshot.runtime.blobs import Blob
 from earshot.runtime.messages import ErrorParts
+from earshot.runtime.shortage import shortage
 
 Cancelled = Callable[[], bool]
 
@@ -57,7 +59,10 @@ class Task(Protocol):
 
 
 def one_by_one(work: Callable[[Job], tuple[bytes, Blob | None]], jobs: Sequence[Job]) -> list[Result | Fault]:
-    """For tasks that gain nothing from batches: each job by itself, timed, its error its own."""
+    """For tasks that gain nothing from batches: each job by itself, timed, its error its own.
+
+    Raises :class:`MemoryError`, which is the process's.
+    """
     return [_attempt(work, job) for job in jobs]
 
 
@@ -67,6 +72,8 @@ def _attempt(work: Callable[[Job], tuple[bytes, Blob | None]], job: Job) -> Resu
         body, blob = work(job)
     except errors.EarshotError as exc:
         return Fault(exc, time.perf_counter() - start)
+    except MemoryError:
+        raise
     except Exception as exc:  # a fault of one job is not that of the others in its batch
         report(exc)
         return Fault(from_parts(to_parts(exc)), time.perf_counter() - start)
@@ -77,13 +84,16 @@ def report(exc: Exception) -> None:
     """Where it broke, for the log; not the exception's text, which may hold what a caller sent."""
     frames = "".join(traceback.format_tb(exc.__traceback__))
     line = {"event": "worker fault", "pid": os.getpid(), "kind": type(exc).__name__, "frames": frames}
-    sys.stderr.write(json.dumps(line) + "\n")
+    with contextlib.suppress(OSError):  # where the disk of the log is full
+        sys.stderr.write(json.dumps(line) + "\n")
 
 
 def to_parts(error: BaseException) -> ErrorParts:
     """``error`` as it crosses to the front; a foreign one only by its type: its text may hold content."""
     if isinstance(error, errors.EarshotError):
         return ErrorParts(type(error).__name__, error.message, error.reason, error.field)
+    if lack := shortage(error):
+        return to_parts(lack)
     return ErrorParts("InternalError", f"the engine failed with {type(error).__name__}", "ENGINE_FAULT")
 
 

@@ -73,6 +73,9 @@ def _run(task: Task, batch: messages.Batch, blobs: list[Blob], flag: CancelFlag)
     start = time.perf_counter()
     try:
         return task.run(_jobs(batch, blobs), lambda: flag.is_set(batch.number))
+    except MemoryError as exc:  # what has leaked is not given back while this process lives
+        report(exc)
+        sys.exit(1)
     except Exception as exc:
         report(exc)
         fault = Fault(from_parts(to_parts(exc)), time.perf_counter() - start)

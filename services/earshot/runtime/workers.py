@@ -16,9 +16,15 @@ import msgspec
 from earshot.runtime import messages
 from earshot.runtime.blobs import Blob
 from earshot.runtime.flags import CancelFlag
+from earshot.runtime.pulse import Pulse
+from earshot.runtime.shortage import shortage
 from earshot.runtime.task import Fault, Result, from_parts
 
 _STOP_SECONDS = 5.0  # a worker that does not leave by then is killed
+# A worker that stands still is noticed within five seconds. Half a second's work is some CPU time, however
+# little of a processor there is for it.
+_LOOK_SECONDS = 0.5
+_STILL_LOOKS = 7
 
 
 class WorkerDiedError(Exception):
@@ -41,12 +47,16 @@ class Worker:
         self.alive = True
         self.loaded = False
         self._cause = "the worker process died"
+        self._killed_here = False
         self.on_death: Callable[[], None] = lambda: None
         self._process, self._sock, self._flag = process, sock, flag
         self._decoder = msgspec.msgpack.Decoder(messages.FromWorker)
         self._number = 0
         self._reply: asyncio.Future[tuple[messages.FromWorker, list[Blob]]] | None = None
-        asyncio.get_running_loop().add_reader(sock.fileno(), self._on_readable)
+        self._pulse = Pulse(process.pid)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(sock.fileno(), self._on_readable)
+        self._next_look = loop.call_later(_LOOK_SECONDS, self._look)
 
     @classmethod
     async def spawn(cls, threads: int, name: str) -> Worker:
@@ -56,8 +66,10 @@ class Worker:
         """
         front, back = messages.socket_pair()
         front.setblocking(False)
-        flag = CancelFlag.create()
-        with back:
+        with contextlib.ExitStack() as failed, back:
+            failed.callback(front.close)
+            flag = CancelFlag.create()
+            failed.callback(flag.close)
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "earshot.runtime.worker", str(back.fileno()), str(flag.fd), str(os.getpid()), name),
@@ -65,6 +77,7 @@ class Worker:
                 pass_fds=(back.fileno(), flag.fd),
                 env=_environment(threads),
             )
+            failed.pop_all()
         return cls(process, front, flag)
 
     async def load(self, spec: messages.TaskSpec) -> None:
@@ -87,7 +100,11 @@ class Worker:
         return self._process.pid
 
     async def run(self, items: Sequence[WorkItem]) -> list[Result | Fault]:
-        """One outcome for each item, in order. Raises :class:`WorkerDiedError`."""
+        """One outcome for each item, in order.
+
+        Raises :class:`WorkerDiedError`; and ``OSError`` where this process has run out of something, so that
+        the outcomes are lost.
+        """
         self._number += 1
         blobs = [item.blob for item in items if item.blob]
         batch = messages.Batch(
@@ -111,6 +128,9 @@ class Worker:
         try:
             messages.send(self._sock, message, blobs)
         except OSError as exc:
+            self._reply = None
+            if shortage(exc):
+                raise
             raise WorkerDiedError("the worker is gone, or does not read") from exc
         return await self._reply
 
@@ -122,6 +142,10 @@ class Worker:
             return
         except (EOFError, msgspec.DecodeError) as exc:
             self._lose(exc)
+            return
+        except OSError as exc:
+            if self._reply and not self._reply.done():
+                self._reply.set_exception(exc)
             return
         if self._reply and not self._reply.done():
             self._reply.set_result((reply, blobs))
@@ -135,9 +159,21 @@ class Worker:
             self._reply.set_exception(error)
         self.on_death()
 
+    def _look(self) -> None:
+        """A process that is stopped or locked up never answers; who waits for it would wait for ever."""
+        is_at_work = self.loaded and self._reply is not None and not self._reply.done()
+        if self._pulse.look(at_work=is_at_work) >= _STILL_LOOKS:
+            self.kill("the worker process stood still")
+        self._next_look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+
+    async def was_killed(self) -> bool:
+        """Whether somebody else has killed it, and not what it was doing; waits until it has ended."""
+        await self.stop()
+        return not self._killed_here and self._process.returncode == -signal.SIGKILL
+
     def kill(self, why: str = "the worker process was killed") -> None:
         """At once; the batch at work ends with :class:`WorkerDiedError` that says ``why``."""
-        self._cause = why
+        self._cause, self._killed_here = why, True
         # Not Process.kill: it looks first whether the process has ended, and so takes the exit status
         # from the one who waits for it.
         if self._process.returncode is None:
@@ -146,6 +182,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Closes the socket, which ends the process, and sees it end. May be called again."""
+        self._next_look.cancel()
         loop = asyncio.get_running_loop()
         if self._sock.fileno() >= 0:
             loop.remove_reader(self._sock.fileno())

@@ -66,7 +66,7 @@ class Transcriber:
 
         Raises ``ResourceExhaustedError`` when the service is full or a quota used up,
         ``InvalidArgumentError`` or ``OutOfRangeError`` for audio that cannot be taken,
-        ``DeadlineExceededError``, and ``UnavailableError`` when workers died on it.
+        ``DeadlineExceededError``, and ``InternalError`` when workers died on it.
         """
         await self._meter.check(Unit.AUDIO)
         with self._admission.permit(len(content)):

@@ -18,6 +18,7 @@ from tests.drills.cases import (
     kill_listener,
     kill_replica,
     latency,
+    mutated,
     narrow,
     no_descriptors,
     no_threads,
@@ -65,11 +66,15 @@ ALL: Final = tuple(
         small_memory,
         stores_away,
         clock,
+<<<<<<< HEAD
         node_drained,
         node_without_power,
         api_server_away,
         dns_away,
         pods_killed,
+=======
+        mutated,
+>>>>>>> main
     )
 )
 """All of them, in the order in which they run: those of one scene together."""

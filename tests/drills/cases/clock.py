@@ -14,7 +14,7 @@ from tests.drills.drill import CannotError, Drill, Form, Result
 from tests.drills.speech import CHECKPOINT, DIGITS, Recording, difference, recordings, stream
 from tests.drills.stack import Setup, Stack, running
 
-_PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1")
+_PLACES = ("usr/lib/*/faketime/libfaketimeMT.so.1", "usr/lib/faketime/libfaketimeMT.so.1")
 _JUMPS = ("+2h", "-1h", "+30d", "-10s", "+0")  # from the true time; each is held for a while
 _STREAMS = 4
 
@@ -27,7 +27,7 @@ class _World:
 
 @asynccontextmanager
 async def _scene(_: Form) -> AsyncIterator[_World]:
-    library = next((found for place in _PLACES for found in Path("/").glob(place[1:])), None)
+    library = _library()
     if library is None:
         raise CannotError("there is no libfaketime: apt-get install libfaketime")
     with TemporaryDirectory(prefix="earshot-drill-") as folder:
@@ -36,11 +36,15 @@ async def _scene(_: Form) -> AsyncIterator[_World]:
         environment = {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(clock),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no clock that is set moves
         }
         async with running(Setup("faster-whisper", CHECKPOINT, environment=environment)) as stack:
             yield _World(stack, clock)
+
+
+def _library() -> Path | None:
+    return next((found for place in _PLACES for found in Path("/").glob(place)), None)
 
 
 async def _run(world: _World, form: Form) -> Result:

@@ -10,5 +10,10 @@ async def _fault(world: World) -> None:
 
 
 DRILL = streamed(
-    "narrow", "32 kbit/s each way, Opus at 24 kbit/s", _fault, codec="opus:24k", real_time=True, short=False
+    "narrow",
+    "32 kbit/s each way, Opus at 24 kbit/s",
+    _fault,
+    codec="opus:24k",
+    real_time=True,
+    short=False,
 )

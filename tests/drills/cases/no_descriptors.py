@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from earshot import errors
 from earshot.client import AsyncClient
@@ -53,7 +53,7 @@ async def _refused(direct: AsyncClient, work: Work, calls: int, result: Result) 
 def _none_left(pid: int) -> Iterator[None]:
     """Those that are open stay so; no other can be opened."""
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    taken = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    taken = {int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir()}
     lowest = next(number for number in itertools.count() if number not in taken)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
     try:

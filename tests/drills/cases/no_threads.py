@@ -19,7 +19,7 @@ async def _run(stack: Stack, form: Form) -> Result:
     async with calling(stack.target, works) as load:
         with few_processes(front):
             os.kill(workers(front)["engine"], signal.SIGKILL)
-            await asyncio.sleep(6 if form.short else 30)
+            await asyncio.sleep(4 if form.short else 30)
         await stack.settled()
     result.must(any(one["pid"] == front for one in await stack.serving()), "the replica died of it")
     load.judge(result)

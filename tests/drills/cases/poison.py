@@ -27,9 +27,8 @@ async def _run(stack: Stack, form: Form) -> Result:
     after = await _restarts(stack)
     load.judge(result)
     result.counts |= {"poisoned calls": len(poisons), "engines lost to them": after - before}
-    result.must(
-        after - before == _TRIES * len(poisons), f"{after - before} engines lost to {len(poisons)} calls"
-    )
+    lost = after - before
+    result.must(lost == _TRIES * len(poisons), f"{lost} engines lost to {len(poisons)} calls")
     return result
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 import signal
 
@@ -27,14 +26,14 @@ async def _run(world: World, form: Form) -> Result:
 
 async def _restart(world: World, load: Load, rounds: int | None) -> int:
     """Round by round, until there have been so many, or calls enough; how many replicas."""
-    count = 0
-    for number in itertools.count():
-        if number == rounds or (rounds is None and load.tally.done >= _CALLS):
-            return count
+    count = number = 0
+    while number != rounds and (rounds or load.tally.done < _CALLS):
+        number += 1
         for service in SERVICES:
             for row in await world.stack.replicas(service):
                 await _one(world, row["name"], row["pid"], service)
                 count += 1
+    return count
 
 
 async def _one(world: World, name: str, pid: int, service: str) -> None:

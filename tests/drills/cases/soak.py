@@ -114,10 +114,9 @@ def _judge(name: str, looks: list[_Look], result: Result) -> None:
     if third < 3:
         return
     grown = statistics.median(one.memory for one in last) - statistics.median(one.memory for one in middle)
-    slope = statistics.linear_regression(
-        [one.at / 3600 for one in looks[third:]], [one.memory for one in looks[third:]]
-    )
-    _keep_most(result, "MiB an hour, the steepest", slope.slope)
+    hours, memory = zip(*((one.at / 3600, one.memory) for one in looks[third:]), strict=True)
+    slope, _ = statistics.linear_regression(hours, memory)
+    _keep_most(result, "MiB an hour, the steepest", slope)
     allowed = max(_LEAST, _GROWN * looks[third].memory)
     result.must(grown <= allowed, f"{name} grew by {grown:.1f} MiB")
     for what in ("descriptors", "threads"):

@@ -26,10 +26,17 @@ class Echo:
     def run(self, jobs: Sequence[Job], cancelled: Cancelled) -> list[Result | Fault]:
         return one_by_one(lambda job: self._work(job, cancelled), jobs)
 
-    def _work(self, job: Job, cancelled: Cancelled) -> tuple[bytes, Blob | None]:  # noqa: C901 - a table
+    def _work(self, job: Job, cancelled: Cancelled) -> tuple[bytes, Blob | None]:  # noqa: C901, PLR0912 - a table
         command, _, argument = job.body.decode().partition(" ")
         if command == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if command == "abort":
+            os.abort()
+        if command == "starve":
+            raise MemoryError
+        if command == "starve-once" and not (self._scratch / argument).exists():
+            (self._scratch / argument).touch()
+            raise MemoryError
         if command == "die-once" and not (self._scratch / argument).exists():
             (self._scratch / argument).touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -60,6 +67,16 @@ class Echo:
             if cancelled():
                 (self._scratch / "cancelled").touch()
                 raise errors.CancelledError("nobody waits")
+
+
+class Together(Echo):
+    """Dies of a batch with ``abort`` in it, whatever else is in it."""
+
+    def run(self, jobs: Sequence[Job], cancelled: Cancelled) -> list[Result | Fault]:
+        time.sleep(0.05)
+        if any(job.body == b"abort" for job in jobs):
+            os.abort()
+        return [Result(job.body, 0.01) for job in jobs]
 
 
 class Batches(Echo):

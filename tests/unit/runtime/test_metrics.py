@@ -151,9 +151,14 @@ def test_a_page_of_a_busy_replica_is_small() -> None:
             for codec in CODECS if method != "ListModels" else ("none",):
                 for code in (grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT):
                     call = Call(method=method, client=client, codec=codec, code=code)
+                    call.responded = call.began
                     call.stages = dict.fromkeys(Stage, 0.1)
                     metrics.count(call, 0.1)
                 metrics.audio_seconds.labels(codec, client).inc()
                 metrics.decoded_bytes.labels(codec, client).inc()
                 metrics.audio_bytes.labels(codec, client).inc()
-    assert len(generate_latest(metrics.registry)) < 200 * 1000
+        metrics.speech_seconds.labels(client).inc()
+        metrics.silence_skipped_seconds.labels(client).inc()
+        metrics.billed.labels("audio_seconds", client).inc()
+        metrics.cost.labels(client).inc()
+    assert len(generate_latest(metrics.registry)) < 200 * 1024

@@ -66,15 +66,12 @@ ALL: Final = tuple(
         small_memory,
         stores_away,
         clock,
-<<<<<<< HEAD
+        mutated,
         node_drained,
         node_without_power,
         api_server_away,
         dns_away,
         pods_killed,
-=======
-        mutated,
->>>>>>> main
     )
 )
 """All of them, in the order in which they run: those of one scene together."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from earshot.cluster.release import Release
 
 _WHERE: Final = "Where"
-_PROOF_SECONDS: Final = 15.0
+_PROOF_SECONDS: Final = 30.0
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 
 Namespace: TypeAlias = Annotated[

@@ -29,7 +29,7 @@ Figure = Callable[[str], None]
 STAYING, COMING, PAUSE_SECONDS = 4, 4, 0.2
 CALLERS = STAYING + COMING
 BACKEND = "classification"
-ROTATE = [sys.executable, "-m", "earshot.cli", "cluster", "rotate", "--pause", "30"]
+ROTATE = [sys.executable, "-m", "earshot.cli", "cluster", "rotate", "--pause", "45"]
 HAND_OVER_SECONDS = 5
 INTERNAL = ("earshot-tls-envoy", "earshot-tls-services")
 

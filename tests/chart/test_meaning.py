@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,36 @@ def test_another_setting_restarts_only_what_has_it() -> None:
     assert {name for name in before if before[name] != after[name]} == {"earshot-envoy"}
 
 
+def test_which_models_a_client_may_use_restarts_nothing() -> None:
+    keys: Document = {"apiKeys": {"enabled": True}}
+    before = _templates({"auth": keys})
+    assert before == _templates({"auth": keys | {"models": {"bob": ["tiny"]}}})
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        ({}, None),
+        ({"apiKeys": {"enabled": True}}, {"*": ["*"]}),
+        ({"apiKeys": {"enabled": True}, "models": {"bob": ["tiny*"]}}, {"bob": ["tiny*"]}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("component", SERVICES)
+def test_the_services_find_the_models_of_each_client(
+    component: str, auth: Document, said: Document | None
+) -> None:
+    values = {"auth": auth}
+    file = _environment(component, values)["EARSHOT_MODELS_FILE"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in _container(component, values)["volumeMounts"]}
+    if said is None:
+        assert (file, mounts.get("allowed")) == ("", None)
+        return
+    (volume,) = [one for one in _pod(component, values)["volumes"] if one["name"] == "allowed"]
+    config = find(documents(values), "ConfigMap", volume["configMap"]["name"])
+    assert json.loads(config["data"][file.removeprefix(f"{mounts['allowed']}/")]) == said
+
+
 def _templates(values: Document) -> dict[str, Any]:
     found = [one for one in documents(values) if one["kind"] == "Deployment"]
     return {one["metadata"]["name"]: one["spec"]["template"] for one in found}
@@ -223,6 +254,7 @@ def test_nothing_is_shown_to_the_world_without_a_question(values: Document) -> N
 SENSELESS: list[tuple[Document, str]] = [
     ({"auth": {"certificates": {"enabled": True, "secret": "a"}}}, "set tls.edge.enabled"),
     ({"auth": {"clients": {"a": ["*"]}}}, "nobody is asked for a name"),
+    ({"auth": {"models": {"a": ["*"]}}}, "nobody is asked for a name"),
     ({"auth": {"apiKeys": {"enabled": True}}, "tls": {"internal": {"enabled": False}}}, "past Envoy"),
     ({"auth": {"tokens": {"enabled": True, "issuer": "i", "audiences": ["a"]}}}, "/auth/tokens"),
 ]

@@ -42,6 +42,8 @@ WRONG = [
     ("auth.apiKeys.enable", True, "'/auth/apiKeys': additional properties 'enable' not allowed"),
     ("auth.clients", {"alice": []}, "'/auth/clients/alice': minItems"),
     ("auth.clients", {"alice": ['say "x"']}, "'/auth/clients/alice/0'"),
+    ("auth.models", {"alice": "tiny"}, "'/auth/models/alice': got string, want array"),
+    ("auth.models", {"a b": ["tiny"]}, "invalid propertyName 'a b'"),
     ("auth.tokens.jwksUrl", "http://login.example", "'/auth/tokens/jwksUrl'"),
     ("rates.client.perSecond", -1, "'/rates/client/perSecond': minimum"),
     ("rates.clients", {"alice": {"perSecond": 1}}, "'/rates/clients/alice': missing property 'burst'"),

@@ -15,12 +15,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from prometheus_client import Gauge, start_http_server
+from prometheus_client import Gauge, Info, start_http_server
 
 from earshot import errors
 from earshot.gen.v1 import (
@@ -33,12 +34,14 @@ from earshot.gen.v1 import (
     usage_pb2_grpc,
 )
 from earshot.rpc import limits, status
+from earshot.runtime.tls import Certificates
 
 NAME = os.environ.get("EARSHOT_REPLICA", "fake")
 CAPACITY = int(os.environ.get("FAKE_CAPACITY", "1000"))
 MODEL = models_pb2.Model(name="fake-model", engine="fake", is_default=True)
 SERVICES = ("earshot.v1.SpeechToText", "earshot.v1.ZeroShotClassifier")
 MESSAGE_BYTES = 64 * limits.MEBIBYTE + limits.HEADROOM_BYTES
+Info("earshot_model", "The model served.").info({"engine": MODEL.engine, "model": MODEL.name})
 IN_FLIGHT = Gauge("earshot_requests_in_flight", "Requests being answered.")
 
 
@@ -135,6 +138,12 @@ class ZeroShot(classification_pb2_grpc.ZeroShotClassifierServicer):
             transcript=f"{len(request.content)} bytes", classification_metadata={"replica": NAME}
         )
 
+    async def StreamingClassifySpeech(self, requests: AsyncIterator[Any], context: Any) -> Any:  # noqa: N802
+        async with self.core.place(context):
+            async for request in requests:
+                acknowledged = {"acked_sequence_number": request.audio.sequence_number}
+                yield classification_pb2.StreamingClassifySpeechResponse(acknowledgement=acknowledged)
+
     async def ListModels(self, request: Any, context: Any) -> Any:  # noqa: N802
         return classification_pb2.ZeroShotClassifierListModelsResponse(models=[MODEL])
 
@@ -177,7 +186,11 @@ def build(kind: str) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     vitals._server_status[full_name(kind)] = health_pb2.HealthCheckResponse.SERVING
     health_pb2_grpc.add_HealthServicer_to_server(vitals, server)
     reflection.enable_server_reflection((*SERVICES, reflection.SERVICE_NAME), server)
-    server.add_insecure_port(f"127.0.0.1:{os.environ['EARSHOT_PORT']}")
+    address, folder = f"127.0.0.1:{os.environ['EARSHOT_PORT']}", os.environ.get("EARSHOT_TLS_FOLDER")
+    if folder:
+        server.add_secure_port(address, Certificates(Path(folder)).server())
+    else:
+        server.add_insecure_port(address)
     return server, vitals
 
 

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 import pytest_asyncio
 
+from tests.envoy import door as doors
 from tests.envoy import harness
 from tests.envoy.harness import Plane
 
@@ -40,3 +41,10 @@ async def standing() -> AsyncIterator[Plane]:
     with TemporaryDirectory(prefix="earshot-test-") as folder:
         async with harness.full_plane(Path(folder)) as made:
             yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def door() -> AsyncIterator[doors.Door]:
+    """Envoy that asks who is calling, for all tests of a module."""
+    async with doors.opened() as made:
+        yield made

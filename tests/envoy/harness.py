@@ -27,7 +27,7 @@ from earshot.local.envoy import Envoy
 from earshot.local.ports import free_ports
 from earshot.local.processes import Child
 from earshot.local.replicas import CLASSIFICATION, STT, Service
-from earshot.local.security import Protection, authority, prepare
+from earshot.local.security import Protection, authority, of_replicas, prepare
 from earshot.local.state import StateFolder
 
 BACKENDS = Path(__file__).with_name("backends.py")
@@ -57,6 +57,7 @@ class Plane:
     envoy: Envoy
     channel: grpc.aio.Channel
     cleanup: AsyncExitStack
+    told: dict[str, str] = field(default_factory=dict)  # to replicas, as environment
     listed: dict[str, list[Backend]] = field(default_factory=dict)
 
     @property
@@ -88,7 +89,9 @@ class Plane:
         (port,) = free_ports(1)
         ours = {"EARSHOT_PORT": str(port), "EARSHOT_REPLICA": name, "EARSHOT_DRAIN_SECONDS": "1"}
         child = await Child.start(
-            fake(service).command, os.environ | ours | environment, self.state.logs / f"{name}.log"
+            fake(service).command,
+            os.environ | self.told | ours | environment,
+            self.state.logs / f"{name}.log",
         )
         self.cleanup.push_async_callback(child.stop, 0.0)
         await until_open(port)
@@ -135,7 +138,7 @@ async def plane(scratch: Path, protection: Protection | None = None) -> AsyncIte
         await envoy.start()
         channel = _channel(f"127.0.0.1:{port}", state if protection.tls else None)
         await cleanup.enter_async_context(channel)
-        yield Plane(state, envoy, channel, cleanup)
+        yield Plane(state, envoy, channel, cleanup, of_replicas(state, protection))
 
 
 def _channel(target: str, trusted: StateFolder | None) -> grpc.aio.Channel:

@@ -93,14 +93,15 @@ class Attacker:
             assert self.read(), f"closed before {kind.__name__}"
 
     def ended(self, stream: int) -> str:
-        """How the call ended: "status 408", "reset 7", "closed"."""
+        """How the call ended: "status 200 grpc 4 why", "reset 7", "closed"."""
         while True:
             for event in self.events:
                 if isinstance(event, StreamReset) and event.stream_id == stream:
                     return f"reset {int(event.error_code or 0)}"
                 if isinstance(event, ResponseReceived) and event.stream_id == stream:
                     headers = {_text(name): _text(value) for name, value in event.headers or ()}
-                    return f"status {headers[':status']} grpc {headers.get('grpc-status', '')}".strip()
+                    said = (headers.get(name, "") for name in ("grpc-status", "grpc-message"))
+                    return f"status {headers[':status']} grpc {' '.join(said)}".strip()
                 if isinstance(event, ConnectionTerminated):
                     return f"goaway {int(event.error_code or 0)}"
             if not self.read():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import struct
 from contextlib import closing
 from http.client import HTTPConnection
 
@@ -12,6 +14,7 @@ import pytest
 from earshot.gen.v1 import speech_pb2
 from earshot.local.http import fetch
 from tests.envoy.harness import PATIENCE, Plane, http
+from tests.envoy.hostile import UNARY, attacker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -69,6 +72,20 @@ async def test_a_message_too_long_is_refused_in_so_many_words(standing: Plane, m
         await standing.recognize(content=bytes(mebibytes * MEBIBYTE))
     assert failure.value.code() is grpc.StatusCode.OUT_OF_RANGE
     assert failure.value.details() == "the message is longer than the 64 MiB that are taken"
+
+
+async def test_one_far_too_long_is_refused_by_its_first_bytes_in_the_same_words(standing: Plane) -> None:
+    """By the server: Envoy has not seen enough of it."""
+
+    def ended() -> str:
+        with attacker(standing.envoy.port) as made:
+            stream = made.open(UNARY)
+            made.http2.send_data(stream, struct.pack(">BI", 0, 120 * MEBIBYTE) + bytes(1000))
+            made.flush()
+            return made.ended(stream)
+
+    said = await asyncio.to_thread(ended)
+    assert said == "status 200 grpc 11 the message is longer than the 64 MiB that are taken"
 
 
 async def test_json_too_long_is_refused_before_it_is_read(standing: Plane) -> None:

@@ -18,8 +18,8 @@ from earshot.local.private import write
 from earshot.local.security import Protection
 from tests.envoy import harness
 from tests.envoy.callers import AUDIENCE, ISSUER, Caller, Registry
+from tests.envoy.door import SPEECH, call
 from tests.envoy.harness import Plane, until
-from tests.envoy.test_access import SPEECH, call
 
 
 @dataclass

@@ -21,12 +21,14 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+from redis import Redis
 
 from earshot import errors
 from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
 from earshot.local.http import fetch
 from tests.envoy.harness import http
 from tests.envoy.test_whole import Whole, up
+from tests.redis_server import need_redis
 from tests.rpc import clips
 from tests.rpc.test_traces import Collector, collector
 
@@ -41,7 +43,9 @@ SPELLED = base64.b64encode(CANARY.encode()).decode().rstrip("=")[:-1]
 SHARED_MEMORY = Path("/dev/shm")
 
 # Sound that spells the word.
-SOUND = clips.wav(0.2, samples=(CANARY * 600).encode()[:6_400])
+SOUND = clips.wav_of((CANARY * 600).encode()[:6_400])
+# Never reached: each call is written down in a Redis, which replicas share.
+QUOTAS = {"*": {"audio_seconds_per_month": 1e9, "characters_per_month": 1e9}}
 LABELS = {"candidate_labels": [f"{CANARY} one", f"{CANARY} two"]}
 
 
@@ -68,9 +72,11 @@ async def searched(
         "EARSHOT_LOG_LEVEL": "debug",
         "EARSHOT_OTLP_ENDPOINT": collector.url,
         "EARSHOT_TRACE_SHARE": "1",
+        "EARSHOT_QUOTAS": json.dumps(QUOTAS),
     }.items():
         monkeypatch.setenv(name, value)
-    with up("--stt", "2", "--classification", "1") as stack:
+    need_redis()
+    with up("--stt", "2", "--classification", "1", "--redis") as stack:
         assert stack.process.poll() is None, stack.announced
         yield Searched(stack, tmp_path, collector)
 
@@ -171,6 +177,19 @@ async def figures(searched: Searched) -> str:
     return "".join(said)
 
 
+def store(searched: Searched) -> str:
+    """All that Redis holds; and it writes it all down once more, as plain as it can."""
+    with Redis(unix_socket_path=str(searched.stack.state / "redis.sock"), decode_responses=True) as redis:
+        redis.config_set("rdbcompression", "no")
+        redis.save()
+        return "\n".join(f"{key} {_value(redis, key)}" for key in redis.scan_iter())
+
+
+def _value(redis: Redis, key: str) -> Any:
+    read = {"string": redis.get, "hash": redis.hgetall, "zset": lambda name: redis.zrange(name, 0, -1)}
+    return read[str(redis.type(key))](key)
+
+
 def shared_memory() -> set[str]:
     """Names in ``/dev/shm``."""
     return {path.name for path in SHARED_MEMORY.iterdir()}
@@ -193,6 +212,7 @@ async def test_nothing_of_it_is_left_anywhere(searched: Searched, capfd: pytest.
     before = shared_memory()
     await asyncio.gather(load(searched), crashes(searched))
     places = {"metrics": await figures(searched), "answers and logs of the dead": "\n".join(searched.kept)}
+    places["Redis"] = await asyncio.to_thread(store, searched)
     searched.stack.process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(searched.stack.process.wait)
     places["traces"] = "".join(str(export) for export in searched.collector.exports)
@@ -203,6 +223,8 @@ async def test_nothing_of_it_is_left_anywhere(searched: Searched, capfd: pytest.
     assert {name.partition(":")[0] for name in searched.codes} == requests().keys()
     assert '"event":"call"' in "".join(places.values())  # where we look is where it would be
     assert len(searched.collector.spans) > 1
+    assert "earshot:bill:anonymous:" in places["Redis"]
+    assert {".rdb", ".aof"} <= {Path(path).suffix for path in places}
     assert not [path for path in places if Path(path).name.startswith("core")]
     for place, text in places.items():
         assert CANARY not in text.lower(), place

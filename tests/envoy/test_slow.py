@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from earshot.gen.v1 import speech_pb2
+from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.local import envoy
 from tests.envoy import harness, hostile
 from tests.envoy.harness import Plane, until
@@ -26,6 +27,7 @@ from tests.envoy.hostile import UNARY, attacker
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CROWD = 500
+TOO_SLOW = "the request did not come whole in time; send it faster, or less at once"
 SHORT = {  # as it is described, and for the test
     "request_headers_timeout": ("10s", "2s"),
     "request_timeout": ("600s", "4s"),
@@ -77,7 +79,7 @@ def _no_answer_wanted(port: int) -> str:
     ("attack", "counter", "expected"),
     [
         (_half_a_head, "http.edge.downstream_rq_header_timeout", ("status 408",)),
-        (_half_a_body, "http.edge.downstream_rq_timeout", ("status 200 grpc 2",)),
+        (_half_a_body, "http.edge.downstream_rq_timeout", (f"status 200 grpc 4 {TOO_SLOW}",)),
         (_no_answer_wanted, "http2.tx_flush_timeout", ("reset",)),
     ],
     ids=["half a head", "half a body", "no answer wanted"],
@@ -106,6 +108,42 @@ async def test_a_crowd_of_slow_senders_costs_little_and_goes(hasty: Plane) -> No
         assert most - before < 256 * 2**20
         await until(lambda: _gone(hasty))
         assert await hasty.recognize() in ("stt-1", "stt-2")
+
+
+@pytest.mark.timeout(300)
+async def test_a_crowd_that_never_reads_costs_little_and_goes(hasty: Plane) -> None:
+    """Envoy holds an answer for each, until the time for it is up."""
+    assert hasty.envoy.child
+    process = psutil.Process(hasty.envoy.child.pid)
+    before, dropped = process.memory_info().rss, await hasty.envoy.figure("http2.tx_flush_timeout")
+    asked = _framed(_long_answer())
+    with ExitStack() as crowd:
+        for _ in range(CROWD):
+            one = crowd.enter_context(attacker(hasty.envoy.port, window=0))
+            one.http2.send_data(one.open("/earshot.v1.ZeroShotClassifier/Classify"), asked, end_stream=True)
+            one.flush()
+        assert await hasty.classify() == "classification-1"  # while they are there
+        most = process.memory_info().rss
+        async with asyncio.timeout(240):
+            while await hasty.envoy.figure("http2.tx_flush_timeout") < dropped + CROWD:
+                most = max(most, process.memory_info().rss)
+                await asyncio.sleep(0.1)
+        assert most - before < 256 * 2**20
+        assert await _gone(hasty)
+        assert await hasty.classify() == "classification-1"
+
+
+def _long_answer() -> bytes:
+    """A request of a few kilobytes whose answer is sixteen times as long."""
+    inputs = [classification_pb2.TextInput() for _ in range(16)]
+    labels = [f"{number}{'x' * 100}" for number in range(40)]
+    config = classification_pb2.ClassificationConfig(candidate_labels=labels)
+    return classification_pb2.ClassifyRequest(inputs=inputs, config=config).SerializeToString()
+
+
+def _framed(message: bytes) -> bytes:
+    """As gRPC puts a message on the wire."""
+    return struct.pack(">BI", 0, len(message)) + message
 
 
 async def _gone(plane: Plane) -> bool:

@@ -32,7 +32,8 @@ from tests.envoy.test_whole import Whole, earshot, up
 from tests.monitoring.asking import Prometheus
 from tests.monitoring.hurried import hurried, timeless
 from tests.monitoring.test_rules import RULES
-from tests.monitoring.traffic import RATE, pcm, wav
+from tests.monitoring.traffic import RATE, pcm
+from tests.rpc.clips import wav_of
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -199,7 +200,7 @@ async def test_a_queue_that_fills_and_one_that_is_full(case: Case) -> None:
     waiting: list[asyncio.Future[Any]] = []
     async with grpc.aio.insecure_channel(f"127.0.0.1:{replica['port']}") as direct:
         with stopped(engine(replica["pid"])):
-            clip = speech_pb2.RecognizeRequest(content=wav(pcm()))
+            clip = speech_pb2.RecognizeRequest(content=wav_of(pcm()))
             stub = speech_pb2_grpc.SpeechToTextStub(direct)
 
             def ask() -> None:
@@ -225,7 +226,7 @@ async def test_a_queue_that_fills_and_one_that_is_full(case: Case) -> None:
 
 async def _call_on(case: Case) -> None:
     """Callers go on, of whom none is failed: what the one refuses the other answers."""
-    silence = speech_pb2.RecognizeRequest(content=wav(bytes(4 * RATE)))  # no engine has to hear it
+    silence = speech_pb2.RecognizeRequest(content=wav_of(bytes(4 * RATE)))  # no engine has to hear it
     async with grpc.aio.insecure_channel(case.whole.target) as channel:
         call = speech_pb2_grpc.SpeechToTextStub(channel).Recognize
         end = time.monotonic() + PATIENCE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import wave
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -16,6 +15,7 @@ import grpc
 from earshot.client import AsyncClient, Final, Interim
 from earshot.gen.v1 import audio_pb2, classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
 from earshot.local import samples
+from tests.rpc.clips import wav_of
 
 CLIENTS = ("app", "batch")
 SAMPLES = Path(samples.__file__).parent
@@ -129,8 +129,8 @@ class Callers:
 def requests() -> Iterator[Any]:
     """Every method, codec and kind of mistake."""
     samples_only = pcm()
-    yield speech_pb2.RecognizeRequest(content=wav(samples_only))
-    yield speech_pb2.RecognizeRequest(content=wav(bytes(4 * RATE)))  # two seconds of silence
+    yield speech_pb2.RecognizeRequest(content=wav_of(samples_only))
+    yield speech_pb2.RecognizeRequest(content=wav_of(bytes(4 * RATE)))  # two seconds of silence
     explicit = audio_pb2.ExplicitDecodingConfig
     raw = explicit(encoding=explicit.AUDIO_ENCODING_LINEAR16, sample_rate_hertz=RATE)
     config = audio_pb2.RecognitionConfig(explicit_decoding_config=raw)
@@ -141,7 +141,7 @@ def requests() -> Iterator[Any]:
     yield speech_pb2.SpeechToTextListModelsRequest()
     yield classification_pb2.ClassifyRequest(inputs=[{"text": text} for text in TEXTS], config=CONFIG)
     yield classification_pb2.ClassifyRequest(config=CONFIG)  # without a text
-    yield classification_pb2.ClassifySpeechRequest(content=wav(samples_only), classification_config=CONFIG)
+    yield classification_pb2.ClassifySpeechRequest(content=wav_of(samples_only), classification_config=CONFIG)
     yield classification_pb2.ZeroShotClassifierListModelsRequest()
 
 
@@ -164,14 +164,3 @@ def pcm() -> bytes:
     with wave.open(str(next(SAMPLES.glob("*.wav")))) as reader:
         assert (reader.getframerate(), reader.getsampwidth(), reader.getnchannels()) == (RATE, 2, 1)
         return reader.readframes(RATE)
-
-
-def wav(content: bytes) -> bytes:
-    """The samples as a file."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(RATE)
-        writer.writeframes(content)
-    return file.getvalue()

@@ -14,12 +14,17 @@ def noise(seconds: float, rate: int = 16_000) -> bytes:
     return generator.integers(-8000, 8000, int(seconds * rate), dtype=np.int16).tobytes()
 
 
-def wav(seconds: float, rate: int = 16_000, samples: bytes | None = None) -> bytes:
-    """A WAV file of noise, or of ``samples``."""
+def wav(seconds: float, rate: int = 16_000) -> bytes:
+    """A WAV file of noise."""
+    return wav_of(noise(seconds, rate), rate)
+
+
+def wav_of(samples: bytes, rate: int = 16_000) -> bytes:
+    """A WAV file of raw s16 samples, one channel."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
         writer.setsampwidth(2)
         writer.setframerate(rate)
-        writer.writeframes(noise(seconds, rate) if samples is None else samples)
+        writer.writeframes(samples)
     return file.getvalue()

@@ -115,7 +115,7 @@ async def test_speech_is_heard_then_scored(start_speech: Start, start_texts: Sta
 
 async def test_silence_is_none_of_the_labels(start_speech: Start, start_texts: Start) -> None:
     async with start_speech() as ears, start_texts(speech_target=f"127.0.0.1:{ears.port}") as service:
-        response = await service.texts.ClassifySpeech(_speech(clips.wav(1, samples=bytes(32_000))))
+        response = await service.texts.ClassifySpeech(_speech(clips.wav_of(bytes(32_000))))
         assert response.classification.none_of_these
         assert not response.classification.labels
         assert response.transcript == ""

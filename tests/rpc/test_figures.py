@@ -78,7 +78,7 @@ async def test_calls_are_counted_by_method_code_and_client(start_speech: Start) 
 
 
 async def test_audio_is_measured(start_speech: Start) -> None:
-    silence = speech_pb2.RecognizeRequest(content=clips.wav(1, samples=bytes(32_000)))
+    silence = speech_pb2.RecognizeRequest(content=clips.wav_of(bytes(32_000)))
     async with start_speech() as service:
         await service.speech.Recognize(REQUEST)
         await service.speech.Recognize(silence)

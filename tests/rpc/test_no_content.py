@@ -29,7 +29,7 @@ Config = classification_pb2.ClassificationConfig
 Path = Callable[[Running], Awaitable[object]]
 
 # Sound that spells the word, in the samples and after them.
-SOUND = clips.wav(0.1, samples=(CANARY * 100).encode()) + CANARY.encode()
+SOUND = clips.wav_of((CANARY * 100).encode()) + CANARY.encode()
 SPOKEN = audio_pb2.RecognitionFeatures(phrase_hints=[CANARY])
 LABELS = Config(
     candidate_labels=[f"{CANARY} one", f"{CANARY} two"], label_descriptions={f"{CANARY} one": f"a {CANARY}"}

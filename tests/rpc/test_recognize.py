@@ -65,7 +65,7 @@ async def test_an_answer_says_who_gave_it_and_where_the_time_went(start_speech: 
 
 async def test_silence_has_no_results(start_speech: Start) -> None:
     async with start_speech() as service:
-        silence = clips.wav(1, samples=bytes(32_000))
+        silence = clips.wav_of(bytes(32_000))
         response = await service.speech.Recognize(speech_pb2.RecognizeRequest(content=silence))
         assert not response.results
         assert _seconds(response.metadata.audio_duration) == 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from earshot.gen.v1 import speech_pb2
 from earshot.stt import __main__ as stt
 from earshot.stt.settings import SpeechSettings
-from tests.rpc.clips import wav
+from tests.rpc.clips import wav_of
 from tests.rpc.conftest import Running, _running, own_ports
 from tests.rpc.live import config, converse, converse_with_breaks, cut, silence
 from tests.unit.stt.engines.conftest import Spoken, checkpoint, digits, samples_of
@@ -35,7 +35,7 @@ async def test_digits_are_those_of_the_whole_clip_whatever_breaks(
     chunks = cut(george.samples.tobytes())
     async with _real(engine="faster-whisper", model=str(checkpoint), cache=tmp_path, device="cpu") as service:
         answer = await service.speech.Recognize(
-            speech_pb2.RecognizeRequest(content=wav(0, samples=george.samples.tobytes()))
+            speech_pb2.RecognizeRequest(content=wav_of(george.samples.tobytes()))
         )
         whole = " ".join(result.alternatives[0].transcript for result in answer.results)
         streamed = await converse(service, config(), chunks)

@@ -24,6 +24,11 @@
 {{- if and $tokens.enabled $tokens.jwksUrl $tokens.jwksCaSecret }}true{{ end -}}
 {{- end }}
 
+{{- /* Where the services find which models each client may use; nothing where nobody is asked for a name. */ -}}
+{{- define "earshot.allowed" -}}
+{{- if include "earshot.asks" . }}{{ include "earshot.component" (dict "root" . "component" "allowed") }}{{ end -}}
+{{- end }}
+
 {{- define "earshot.limits" -}}
 {{- if or .Values.rates.all.perSecond .Values.rates.client.perSecond }}true{{ end -}}
 {{- end }}
@@ -38,8 +43,8 @@
 {{- if and $auth.certificates.enabled (not .Values.tls.edge.enabled) -}}
 {{- fail "auth.certificates: certificates are shown over TLS only: set tls.edge.enabled" -}}
 {{- end -}}
-{{- if and (or $auth.clients .Values.rates.clients) (not (include "earshot.asks" .)) -}}
-{{- fail "auth.clients and rates.clients: nobody is asked for a name: set auth.apiKeys, auth.tokens or auth.certificates" -}}
+{{- if and (or $auth.clients $auth.models .Values.rates.clients) (not (include "earshot.asks" .)) -}}
+{{- fail "auth.clients, auth.models and rates.clients: nobody is asked for a name: set auth.apiKeys, auth.tokens or auth.certificates" -}}
 {{- end -}}
 {{- if and (include "earshot.asks" .) (not .Values.tls.internal.enabled) -}}
 {{- fail "auth: without tls.internal every pod could call the services past Envoy, under any name" -}}

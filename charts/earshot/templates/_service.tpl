@@ -72,6 +72,10 @@ spec:
         - name: "tls"
           secret: {secretName: {{ include "earshot.tls.internal" (dict "root" .root "side" "services") | quote }}, defaultMode: 0440}
         {{- end }}
+        {{- with include "earshot.allowed" .root }}
+        - name: "allowed"
+          configMap: {name: {{ . | quote }}}
+        {{- end }}
         {{- include "earshot.service.models" . | nindent 8 }}
 {{- end }}
 
@@ -82,6 +86,7 @@ spec:
 {{- $_ := mergeOverwrite $settings (dict "host" "0.0.0.0" "port" 50051 "metricsPort" 9464 "cache" "/models" "resumeKeysFile" "/etc/earshot/resume/keys" "engine" $values.engine "model" $values.model) -}}
 {{- $inside := .root.Values.tls.internal.enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "tlsFolder" (ternary "/etc/earshot/tls" "" $inside) "healthPort" (ternary 50052 0 $inside)) -}}
+{{- $_ := set $settings "modelsFile" (ternary "/etc/earshot/allowed/models.json" "" (ne "" (include "earshot.allowed" .root))) -}}
 {{- $_ := mergeOverwrite $settings (fromYaml (include "earshot.quotas" .root.Values.quotas)) -}}
 {{- if $values.gpu.enabled -}}
 {{- $_ := mergeOverwrite $settings (dict "device" "cuda" "workers" 1) -}}
@@ -158,6 +163,11 @@ operators: {{ .operators | quote }}
 {{- if .root.Values.tls.internal.enabled }}
 - name: "tls"
   mountPath: "/etc/earshot/tls"
+  readOnly: true
+{{- end }}
+{{- if include "earshot.allowed" .root }}
+- name: "allowed"
+  mountPath: "/etc/earshot/allowed"
   readOnly: true
 {{- end }}
 {{- if ne $source.type "image" }}

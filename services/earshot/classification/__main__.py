@@ -36,14 +36,12 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     """Builds the service around an engine, top to bottom, and runs it until a signal."""
     metrics = Metrics("classification")
     health = Health(ZERO_SHOT_CLASSIFIER, RUNNING, _ENGINES)
-    announce_engine(selection.engine, selection.model, selection.fallback_reason)
+    announce_engine(metrics, selection.engine, selection.model, selection.fallback_reason)
     admission = Admission(AdmissionLimits.of(settings), metrics)
     meter = Meter(settings, metrics)
     seen = SeenTexts(SeenLimits.of(settings), metrics)
     classifier = Classifier(_engines(settings, selection, metrics, health), admission, metrics, seen)
-    transcripts = SpeechToTextTranscripts(
-        settings.speech_target, settings.max_message_bytes, settings.tls_folder
-    )
+    transcripts = SpeechToTextTranscripts.of(settings)
     options = ServicerOptions.of(settings, selection.fallback_reason)
     draining = Draining()
     streams = Streams.of(settings, draining)

@@ -31,6 +31,7 @@ from earshot.rpc.limits import LONG_CLIP, check_message
 from earshot.rpc.streams import first_config
 from earshot.rpc.wire import duration
 from earshot.runtime import calls
+from earshot.runtime.allowed_models import AllowedModels
 from earshot.runtime.calls import Stage
 from earshot.runtime.draining import Draining, gone
 from earshot.runtime.seals import KeyRing, Seals
@@ -48,6 +49,7 @@ class ServicerOptions:
     limits: LabelLimits
     max_message_bytes: int
     max_request_seconds: float
+    allowed: AllowedModels
 
     @classmethod
     def of(cls, settings: ClassificationSettings, fallback_reason: str) -> ServicerOptions:
@@ -58,6 +60,7 @@ class ServicerOptions:
             limits=settings.label_limits,
             max_message_bytes=settings.max_message_bytes,
             max_request_seconds=settings.max_request_seconds,
+            allowed=AllowedModels(settings.models_file),
         )
 
 
@@ -106,7 +109,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         """Texts against labels."""
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
-        model = self._model()
+        model = self._allowed_model()
         size = self._size("inputs", "send the texts in several requests")
         questions = requests.classify_questions(request, model, self._options.limits)
         texts = [text.text for text in request.inputs]
@@ -131,7 +134,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         """Speech against labels; the labels are checked first: they are cheap."""
         started = time.monotonic()
         deadline = deadline_of(context, self._options.max_request_seconds)
-        model = self._model()
+        model = self._allowed_model()
         call, content = calls.current(), request.content  # a copy, each time that it is asked for
         call.codec = codec_of(request.recognition_config, content)
         size = self._size("content", LONG_CLIP)
@@ -163,7 +166,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         context: _Context,
     ) -> AsyncIterator[classification_pb2.StreamingClassifySpeechResponse]:
         """Live or long audio against labels, as it comes."""
-        model = self._model()
+        model = self._allowed_model()
         config = await first_config(request_iterator, self._streams.idle)
         session = streaming.Session(self._scoring(model), config)
         if self._streams.draining.is_on:
@@ -203,20 +206,23 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
     async def ListModels(  # noqa: N802 - the method's name in the proto
         self, request: classification_pb2.ZeroShotClassifierListModelsRequest, context: _Context
     ) -> classification_pb2.ZeroShotClassifierListModelsResponse:
-        """The one model that this replica serves, and those that it hears with."""
-        options = self._options
-        model = responses.model(
-            self._model(), options.fallback_reason, options.limits, options.max_message_bytes
-        )
+        """The model that this replica serves, and those that it hears with: those that the caller may use."""
+        options, served = self._options, self._model()
+        model = responses.model(served, options.fallback_reason, options.limits, options.max_message_bytes)
+        shown = [model] if options.allowed.admit(served.name) else []
         heard_with = await self._transcripts.models()
-        return classification_pb2.ZeroShotClassifierListModelsResponse(
-            models=[model], speech_models=heard_with
-        )
+        return classification_pb2.ZeroShotClassifierListModelsResponse(models=shown, speech_models=heard_with)
 
     def _model(self) -> ModelInfo:
         model = self._classifier.model
         if model is None:
             raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
+        return model
+
+    def _allowed_model(self) -> ModelInfo:
+        """The one that answers, and that the caller may use."""
+        model = self._model()
+        self._options.allowed.check(model.name)
         return model
 
     def _size(self, field: str, advice: str) -> int:

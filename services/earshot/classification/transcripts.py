@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from earshot import errors
+from earshot.classification.settings import ClassificationSettings
 from earshot.client import AsyncClient, RetryPolicy
 from earshot.gen.v1 import audio_pb2, models_pb2, speech_pb2
 from earshot.rpc.deadlines import time_left
@@ -40,7 +41,7 @@ class Transcripts(Protocol):
         ...
 
     async def models(self) -> Sequence[models_pb2.Model]:
-        """The models that it hears with; none while the service cannot be reached."""
+        """The models that it hears with and the caller may use; none while the service cannot be reached."""
         ...
 
     async def close(self) -> None:
@@ -57,6 +58,12 @@ class SpeechToTextTranscripts:
         self._certificates = Certificates(tls) if tls else None
         self._connected = self._connect()
         self._retired: AsyncClient | None = None
+
+    @classmethod
+    def of(cls, settings: ClassificationSettings) -> SpeechToTextTranscripts:
+        """As it is set; a socket of the file system is for its owner alone, and has no certificates."""
+        tls = None if settings.speech_target.startswith("unix:") else settings.tls_folder
+        return cls(settings.speech_target, settings.max_message_bytes, tls)
 
     def _connect(self) -> AsyncClient:
         shown = self._certificates
@@ -111,9 +118,11 @@ class SpeechToTextTranscripts:
     async def models(self) -> Sequence[models_pb2.Model]:
         """See :class:`Transcripts`."""
         try:
-            return (await (await self._client()).send_list_models(timeout=_MODELS_SECONDS)).models
+            client = await self._client()
+            answer = await client.send_list_models(timeout=_MODELS_SECONDS, metadata=_metadata())
         except errors.EarshotError:
             return ()
+        return answer.models
 
     async def close(self) -> None:
         """See :class:`Transcripts`."""

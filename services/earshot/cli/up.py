@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -39,6 +40,12 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
         bool, typer.Option("--prometheus", help="Run the Prometheus on the PATH beside it, with our rules.")
     ] = False,
     prometheus_port: Annotated[int, typer.Option(min=1, max=65_535, help="Its port, on loopback.")] = 9090,
+    redis: Annotated[
+        bool,
+        typer.Option(
+            "--redis", help="Run the redis-server on the PATH beside it, for quotas of all replicas."
+        ),
+    ] = False,
     tls: Annotated[
         bool, typer.Option("--tls", help="Take calls by TLS only; an authority is made for it.")
     ] = False,
@@ -51,7 +58,7 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
             exists=True,
             dir_okay=False,
             show_default=False,
-            help="Who may call what, and how often, in YAML; see docs/security.md.",
+            help="Who may call what, with which models, and how often, in YAML; see docs/security.md.",
         ),
     ] = None,
     state: State = None,
@@ -73,6 +80,7 @@ def up(  # noqa: PLR0913, PLR0917 - a command line
         ),
         prometheus_port=prometheus_port if prometheus else None,
         protection=_protection(access, require_key, tls),
+        redis=_redis(redis),
     )
     asyncio.run(until_signal(_run(options, folder(state))))
     typer.echo("stopped")
@@ -86,7 +94,21 @@ def _protection(file: Path | None, require_key: bool, tls: bool) -> Protection:
     access = read(file, keys=require_key) if file else Access(keys=require_key)
     if access.certificates and not tls:
         raise errors.InvalidArgumentError("certificates are shown over TLS only: give --tls", field="access")
-    return Protection(access, tls)
+    return Protection(access, tls, file)
+
+
+def _redis(wanted: bool) -> bool:
+    """Says so where quotas would not hold as one thinks: each replica would count by itself."""
+    from earshot import errors
+
+    given = os.environ.get("EARSHOT_QUOTA_REDIS_URL")
+    if wanted and given:
+        raise errors.InvalidArgumentError(
+            "EARSHOT_QUOTA_REDIS_URL names a Redis already: leave one of the two away", field="redis"
+        )
+    if os.environ.get("EARSHOT_QUOTAS") and not (wanted or given):
+        typer.echo("quotas: each replica counts by itself; --redis, or EARSHOT_QUOTA_REDIS_URL, joins them")
+    return wanted
 
 
 async def _run(options: Options, state: StateFolder) -> None:
@@ -111,6 +133,8 @@ def _announce(stack: Stack, seconds: float) -> None:
     _announce_protection(stack)
     if stack.prometheus:
         typer.echo(f"  Prometheus: {stack.prometheus.url}")
+    if stack.redis:
+        typer.echo(f"  Redis: {stack.redis.url}")
     typer.echo("Ctrl-C stops; `earshot status` and `earshot scale stt=3` work from another shell")
 
 

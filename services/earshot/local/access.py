@@ -7,6 +7,8 @@ The file of ``earshot up --access`` is this module's :class:`Access` in YAML:
     certificates: callers-ca.crt     # whose certificates name callers; needs --tls
     clients:                         # what each may call; what "*" may, all may
       alice: ["earshot.v1.SpeechToText/*"]
+    models:                          # likewise which models each may use
+      alice: ["tiny*"]
     rates: {all: {per_second: 100, burst: 200}, client: {per_second: 5, burst: 20}}
 """
 
@@ -67,6 +69,7 @@ class Access:
     certificates: str = ""  # file of the authority that signs callers' certificates
     clients: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     rates: Rates = Rates()
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def asks(self) -> bool:
@@ -93,9 +96,7 @@ def read(path: Path, *, keys: bool = False) -> Access:
 def _complaint(error: Exception) -> str:
     if isinstance(error, ValidationError):
         faults = error.errors(include_input=False, include_url=False)
-        return "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in faults
-        )
+        return "; ".join(f"{_path(fault)}: {fault['msg']}" for fault in faults)
     return " ".join(str(error).split())
 
 
@@ -113,5 +114,5 @@ def _check(access: Access) -> None:
         raise ValueError("tokens.jwks_ca: it is for a jwks_url, and there is none")
     if tokens and not tokens.audiences:
         raise ValueError("tokens.audiences: name at least one, or tokens for any other service would do here")
-    if (access.clients or access.rates.clients) and not access.asks:
-        raise ValueError("clients: nobody is asked for a name: set keys, tokens or certificates")
+    if (access.clients or access.models or access.rates.clients) and not access.asks:
+        raise ValueError("clients, models: nobody is asked for a name: set keys, tokens or certificates")

@@ -68,7 +68,8 @@ class Security:
     keys_file: str = ""  # of API keys; see earshot.local.keys
     secrets: str = ""  # folder of the files of SDS; see earshot.local.tls
     tls: bool = False  # to callers
-    inner: Address | Socket | None = None  # the door between the services; with an address, by certificates
+    # The door between the services, with an address by certificates; then the services want one as well.
+    inner: Address | Socket | None = None
     conditions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -168,7 +169,7 @@ def _cluster(cluster: Tree, parameters: Parameters) -> Tree:
     security = parameters.security
     if cluster["name"] in SERVICES:
         cluster |= _discovery(cluster["name"], parameters.discovery)
-        if isinstance(security.inner, Address):
+        if security.inner is not None:
             socket = {"transport_socket": tls.among_us(security.secrets, "upstream")}
             cluster |= when_fields(security.conditions.get("inner", ""), socket)
     if cluster["name"] == "admin":

@@ -15,8 +15,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from earshot import errors
-from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, speech_pb2, speech_pb2_grpc
-from earshot.local import http
+from earshot.local import figures, http
 from earshot.local.dataplane import SPEECH_TO_TEXT, ZERO_SHOT_CLASSIFIER
 from earshot.local.ports import LOOPBACK, free_ports
 from earshot.local.processes import Child
@@ -26,12 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from earshot.gen.v1 import models_pb2
-
 START_SECONDS: Final = 600.0  # a model may have to be loaded, or fetched first
 DRAIN_SECONDS: Final = 1  # Envoy has forgotten a replica before it is told to stop
 GRACE_SECONDS: Final = 30  # for the calls that it still has
 _IN_FLIGHT: Final = "earshot_requests_in_flight"
+_MODEL, _FALLBACK = "earshot_model_info", "earshot_fallback_info"
 _CHANNEL: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -89,7 +87,7 @@ class Replica:
         self.name = name
         self.phase = Phase.STARTING
         self.restarts = 0
-        self.port, self.metrics_port = 0, 0
+        self.port, self.metrics_port, self._health_port = 0, 0, 0
         self.model, self.engine, self.fallback = "", "", ""
         self.child: Child | None = None
         self._settings = settings
@@ -101,7 +99,7 @@ class Replica:
         Raises:
             UnavailableError: it ended instead, or took too long; the message has its last line.
         """
-        self.port, self.metrics_port = free_ports(2)
+        self.port, self.metrics_port, self._health_port = free_ports(3)
         self.child = await Child.start(self.service.command, self._environment(), self._log)
         serving = asyncio.create_task(self._serving())
         gone = asyncio.create_task(self.child.exited())
@@ -131,15 +129,22 @@ class Replica:
         values = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(_IN_FLIGHT)]
         return int(sum(map(float, values)))
 
-    def _introduce(self, default: models_pb2.Model) -> None:
-        self.model, self.engine, self.fallback = default.name, default.engine, default.fallback_reason
+    def _introduce(self, page: str) -> None:
+        """What it says of itself in its figures: what its methods say depends on who asks."""
+        lines = (line for line in page.splitlines() if line.startswith((_MODEL, _FALLBACK)))
+        said = figures.parse("\n".join(lines) + "\n")
+        for labels, _ in said.series(_MODEL):
+            self.model, self.engine = labels["model"], labels["engine"]
+        for labels, _ in said.series(_FALLBACK):
+            self.fallback = labels["fallback_reason"]
         self.phase = Phase.SERVING
 
-    async def _serving(self) -> models_pb2.Model:
-        """Waits until it serves; gives its default model."""
-        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{self.port}", options=_CHANNEL) as channel:
+    async def _serving(self) -> str:
+        """Waits until it serves; gives its figures."""
+        port = self._health_port if self._is_private else self.port
+        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}", options=_CHANNEL) as channel:
             await until(partial(self._healthy, channel), pause=0.1)
-            return await self._default_model(channel)
+        return await http.fetch(self.metrics_port, "/metrics")
 
     async def _healthy(self, channel: grpc.aio.Channel) -> bool:
         request = health_pb2.HealthCheckRequest(service=self.service.full_name)
@@ -149,14 +154,10 @@ class Replica:
             return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
         return False
 
-    async def _default_model(self, channel: grpc.aio.Channel) -> models_pb2.Model:
-        if self.service.cluster == SPEECH_TO_TEXT:
-            stt = speech_pb2_grpc.SpeechToTextStub(channel)
-            request = speech_pb2.SpeechToTextListModelsRequest()
-            return (await stt.ListModels(request, timeout=5.0)).models[0]
-        zero_shot = classification_pb2_grpc.ZeroShotClassifierStub(channel)
-        asking = classification_pb2.ZeroShotClassifierListModelsRequest()
-        return (await zero_shot.ListModels(asking, timeout=5.0)).models[0]
+    @property
+    def _is_private(self) -> bool:
+        """Whether it answers only who shows a certificate; and all, on a port of its own, for its health."""
+        return "EARSHOT_TLS_FOLDER" in self._settings
 
     def _environment(self) -> dict[str, str]:
         return (
@@ -167,6 +168,7 @@ class Replica:
                 "EARSHOT_HOST": LOOPBACK,
                 "EARSHOT_PORT": str(self.port),
                 "EARSHOT_METRICS_PORT": str(self.metrics_port),
+                "EARSHOT_HEALTH_PORT": str(self._health_port if self._is_private else 0),
                 "EARSHOT_REPLICA": self.name,
                 "EARSHOT_DRAIN_SECONDS": str(DRAIN_SECONDS),
                 "EARSHOT_GRACE_SECONDS": str(GRACE_SECONDS),

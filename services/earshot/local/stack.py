@@ -17,8 +17,9 @@ from earshot.local.envoy import Envoy
 from earshot.local.groups import Group
 from earshot.local.ports import LOOPBACK, is_free
 from earshot.local.prometheus import Prometheus, Target, target
+from earshot.local.redis import Redis
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Service
-from earshot.local.security import Protection, prepare
+from earshot.local.security import Protection, follow, of_replicas, prepare
 from earshot.local.tasks import cancel, together, until
 from earshot.local.traces import collector
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from earshot.local.replicas import Replica
     from earshot.local.state import StateFolder
 
-_ENVOY_RESTART_SECONDS: Final = 1.0
+_RESTART_SECONDS: Final = 1.0
+_REDIS_URL: Final = "EARSHOT_QUOTA_REDIS_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Options:
     classification: Fleet = field(default_factory=lambda: Fleet(CLASSIFICATION))
     prometheus_port: int | None = None  # where a Prometheus listens; None: without one
     protection: Protection = field(default_factory=Protection)
+    redis: bool = False  # one beside it, in which replicas count together
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Stack:
         self._cleanup = AsyncExitStack()
         self.groups: dict[str, Group] = {}
         self.prometheus: Prometheus | None = None
+        self.redis: Redis | None = None
         self.envoy: Envoy
 
     @property
@@ -110,7 +114,8 @@ class Stack:
         """Starts everything and returns when it serves.
 
         Raises:
-            FailedPreconditionError: Envoy or Prometheus is missing, a port is taken, another stack runs.
+            FailedPreconditionError: Envoy, Prometheus or Redis is missing, a port is taken, another stack
+                runs.
             UnavailableError: a replica died at its start; the message has its last line.
         """
         try:
@@ -159,16 +164,20 @@ class Stack:
             )
         security = prepare(self.state, self._options.protection)
         self.envoy = Envoy(self.state, self._options.port, security, collector(os.environ))
+        if self._options.redis:
+            self.redis = Redis(self.state)
+            self._cleanup.push_async_callback(self.redis.stop)
         self._make_groups()
         self._cleanup.push_async_callback(self._stop)
-        starts = [group.scale(count) for group, count in self._wanted()]
-        await together([self.envoy.start(), self._start_prometheus(), *starts])
+        beside = [self.envoy.start(), self._start_prometheus(), *([self.redis.start()] if self.redis else [])]
+        await together([*beside, *(group.scale(count) for group, count in self._wanted())])
         await self._all_healthy()
         await self._watch()
 
     def _make_groups(self) -> None:
-        inner = f"unix:{self.state.inner}" if self._options.protection.on else self.target
-        shared = {"EARSHOT_SPEECH_TARGET": inner}
+        shared = {"EARSHOT_SPEECH_TARGET": self.target} | of_replicas(self.state, self.protection)
+        if self.redis:
+            shared[_REDIS_URL] = self.redis.url
         if "EARSHOT_RESUME_KEYS_FILE" not in os.environ:
             shared["EARSHOT_RESUME_KEYS_FILE"] = str(self.state.resume_keys())
         for fleet in (self._options.stt, self._options.classification):
@@ -193,8 +202,10 @@ class Stack:
         return [(self.groups[fleet.service.name], fleet.replicas) for fleet in fleets]
 
     async def _watch(self) -> None:
-        keeper = asyncio.create_task(self._keep_envoy())
-        self._cleanup.push_async_callback(cancel, keeper)
+        keeping = [self._keep("Envoy", self.envoy), follow(self.state, self.protection, self._tell)]
+        if self.redis:
+            keeping.append(self._keep("Redis", self.redis))
+        self._cleanup.push_async_callback(cancel, *(asyncio.create_task(one) for one in keeping))
         commands: dict[str, control.Handler] = {
             "scale": self.scale,
             "status": self.status,
@@ -212,16 +223,17 @@ class Stack:
         self._asked_to_stop.set()
         return os.getpid()
 
-    async def _keep_envoy(self) -> None:
+    async def _keep(self, title: str, program: Envoy | Redis) -> None:
+        """Starts it again whenever it dies."""
         while True:
-            assert self.envoy.child is not None  # noqa: S101 - it has been started
-            await self.envoy.child.exited()
-            self._tell(f"Envoy died ({self.envoy.child.obituary()}); starting it again")
-            self.envoy.restarts += 1
+            assert program.child is not None  # noqa: S101 - it has been started
+            await program.child.exited()
+            self._tell(f"{title} died ({program.child.obituary()}); starting it again")
+            program.restarts += 1
             with suppress(errors.FailedPreconditionError):
-                await self.envoy.start()
+                await program.start()
                 continue
-            await asyncio.sleep(_ENVOY_RESTART_SECONDS)
+            await asyncio.sleep(_RESTART_SECONDS)
 
     async def _all_healthy(self) -> None:
         """Waits until Envoy, too, has seen every replica serve."""

@@ -42,7 +42,9 @@ class StateFolder:
         self.keys = self.root / "keys"
         self.tls = self.root / "tls"
         self.secrets = self.root / "secrets"
+        self.allowed = self.root / "allowed"
         self.inner = self.root / "inner.sock"
+        self.redis = self.root / "redis.sock"
         length = len(os.fsencode(self.socket))
         if length > _SOCKET_BYTES:
             raise errors.InvalidArgumentError(
@@ -108,8 +110,8 @@ class StateFolder:
             ) from exc
 
     def _clean(self) -> None:
-        self.socket.unlink(missing_ok=True)
-        self.inner.unlink(missing_ok=True)
+        for socket in (self.socket, self.inner, self.redis):
+            socket.unlink(missing_ok=True)
         for folder in (self.logs, self.endpoints):
             folder.mkdir(exist_ok=True)
         for file in self.endpoints.iterdir():

@@ -38,13 +38,13 @@ class UsageServicer(usage_pb2_grpc.UsageServicer):
     ) -> usage_pb2.GetUsageResponse:
         """What was used on some days."""
         client = self._client(request.client)
-        accounts = await self._meter.accounts("" if client == _ALL else client, _days(request))
+        accounts = await self._meter.accounts(client, _days(request))
         accounts.sort(key=lambda one: (one.client, one.day, one.model))
-        total = _record(Account("" if client == _ALL else client, "", "", _sum(accounts)), self._currency)
+        total = _record(Account(client, "", "", _sum(accounts)), self._currency)
         return usage_pb2.GetUsageResponse(
             records=[_record(account, self._currency) for account in accounts],
             total=total,
-            quotas=[] if client == _ALL else await self._quotas(client),
+            quotas=await self._quotas(client) if client else [],
             partial=not self._meter.is_shared,
         )
 
@@ -53,10 +53,13 @@ class UsageServicer(usage_pb2_grpc.UsageServicer):
         return self._settings.currency
 
     def _client(self, asked: str) -> str:
-        """Of whom the caller wants to know. Raises ``PermissionDeniedError`` where it may not."""
+        """Of whom the caller wants to know; empty: of all. Raises ``PermissionDeniedError``."""
         caller = client_name()
-        if asked in ("", caller) or caller in self._settings.operator_names:
-            return asked or caller
+        if caller in self._settings.operator_names:
+            return "" if asked == _ALL else asked or caller
+        # A caller may be called as all are.
+        if asked in ("", caller) and asked != _ALL:
+            return caller
         raise errors.PermissionDeniedError(
             f"{caller} may not see what others have used: leave client empty, or ask an operator",
             reason="NOT_AN_OPERATOR",

@@ -105,6 +105,9 @@ WORKER_RESTARTS: Final = _counter(
 READY: Final = _gauge("earshot_ready", "0 or 1", "Whether the replica says that it serves.")
 DRAINING: Final = _gauge("earshot_draining", "0 or 1", "Whether the replica has been told to stop.")
 MODEL: Final = _info("earshot_model", "The model served.", "engine", "model", "version")
+FALLBACK: Final = _info(
+    "earshot_fallback", "Why the engine is not the preferred one; empty: it is.", "fallback_reason"
+)
 BUILD: Final = _info("earshot_build", "The program.", "version")
 
 # Audio and texts.

@@ -19,7 +19,7 @@ from earshot.rpc import compression
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
-from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
+from earshot.runtime.labels import OTHER, Clients, claimed_name
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.shortage import shortage
@@ -88,7 +88,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[: calls.LONGEST],
             client=self._clients.label(metadata),
             line=self._clients.line(metadata),
-            claimed_client=str(metadata.get(CLIENT_HEADER, ""))[: calls.LONGEST],
+            claimed_client=claimed_name(metadata),
             wants_gzip=compression.is_wanted(metadata),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
@@ -11,11 +12,25 @@ CLIENT_HEADER: Final = "x-earshot-client"
 OTHER: Final = "other"
 NO_AUDIO: Final = "none"  # the codec of calls that carry none
 _ADDRESS_HEADER: Final = "x-forwarded-for"  # the edge adds the address that it has seen at the end
+_LONGEST_NAME: Final = 128  # characters
 _STRANGERS: Final = 256  # lines for callers whose names nobody has announced
 
 # Whose work it is, from the group to the one in it: what shares the workers and the room fairly.
 Line: TypeAlias = tuple[str, ...]
 NOBODY: Final[Line] = (OTHER,)
+
+
+def claimed_name(metadata: Mapping[str, str | bytes]) -> str:
+    """What the caller says that it is called, or what the edge has proved; empty for nothing.
+
+    A very long name is cut, and still no other's.
+    """
+    given = metadata.get(CLIENT_HEADER, "")
+    name = given if isinstance(given, str) else given.decode(errors="backslashreplace")
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+    return f"{name[: _LONGEST_NAME - len(digest) - 1]}~{digest}"
 
 
 class Clients:

@@ -12,6 +12,7 @@ from earshot import __version__, errors
 from earshot.runtime import logs
 from earshot.runtime.hardening import harden
 from earshot.runtime.logs import logger
+from earshot.runtime.metrics import Metrics
 from earshot.runtime.settings import ServiceSettings, manual, read
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -29,8 +30,9 @@ def launch(name: str, kind: type[Settings], serve: Callable[[Settings], Coroutin
         sys.exit(f"earshot.{name}: {exc.message}")
 
 
-def announce_engine(engine: str, model: str, fallback_reason: str) -> None:
+def announce_engine(metrics: Metrics, engine: str, model: str, fallback_reason: str) -> None:
     """Says which engine was chosen, and why that one: never in silence."""
+    metrics.fallback.info({"fallback_reason": fallback_reason})
     logger().info("engine", engine=engine, model=model, fallback_reason=fallback_reason)
 
 

@@ -56,6 +56,7 @@ class Metrics:
         self.ready = _gauge(registry, catalog.READY)
         self.draining = _gauge(registry, catalog.DRAINING)
         self.model = _info(registry, catalog.MODEL)
+        self.fallback = _info(registry, catalog.FALLBACK)
         self.audio_seconds = _counter(registry, catalog.AUDIO_SECONDS)
         self.audio_bytes = _counter(registry, catalog.AUDIO_BYTES)
         self.decoded_bytes = _counter(registry, catalog.DECODED_BYTES)

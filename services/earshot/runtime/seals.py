@@ -15,19 +15,20 @@ import secrets
 import struct
 import time
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from earshot import errors
 from earshot.runtime.logs import logger
+from earshot.runtime.watched import Watched
 
 _HEAD: Final = struct.Struct(">BQ")  # version, expiry in seconds since the epoch
 _VERSION: Final = 1
 _MAC_BYTES: Final = 32
 _OTHER_VERSION: Final = "is of another version of this service: begin a new stream"
 _SHORTEST_KEY: Final = 16  # characters
-_LOOK_AGAIN: Final = 5.0  # seconds between two looks at the keys' file
+_Keys: TypeAlias = tuple[bytes, ...]
 
 ContentT = TypeVar("ContentT")  # msgspec encodes it
 
@@ -40,45 +41,23 @@ class KeyRing:
 
         Raises ``FailedPreconditionError`` for a file that is there and holds no keys.
         """
-        self._file = file
-        self._keys: tuple[bytes, ...] = (secrets.token_bytes(_MAC_BYTES),)
-        self._version: tuple[int, int] = (0, 0)
-        self._looked_at = 0.0
-        if file and file.exists():
-            self._read(file)
-        else:
+        own: _Keys = (secrets.token_bytes(_MAC_BYTES),)
+        if not (file and file.exists()):
             logger().warning("resume tokens of this replica hold on no other: set EARSHOT_RESUME_KEYS_FILE")
+        self._own = own
+        self._kept = Watched(file, "resume keys", _parsed, meanwhile=own) if file else None
 
     @property
     def keys(self) -> tuple[bytes, ...]:
         """All keys that hold now, the signing one first."""
-        now = time.monotonic()
-        if self._file and now - self._looked_at >= _LOOK_AGAIN:
-            self._looked_at = now
-            self._refresh(self._file)
-        return self._keys
+        return self._kept.content if self._kept else self._own
 
-    def _refresh(self, file: Path) -> None:
-        """A file that cannot be used leaves the keys as they are, and says so."""
-        try:
-            if file.exists() and _version(file) != self._version:
-                self._read(file)
-                logger().info("resume keys read", keys=len(self._keys))
-        except (OSError, errors.EarshotError) as exc:
-            logger().error("resume keys not read", cause=str(exc))
 
-    def _read(self, file: Path) -> None:
-        try:
-            version = _version(file)
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise errors.FailedPreconditionError(f"the resume keys cannot be read: {exc}") from exc
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        if not lines or min(map(len, lines)) < _SHORTEST_KEY:
-            raise errors.FailedPreconditionError(
-                f"{file} must hold one key a line, each of {_SHORTEST_KEY} characters at least"
-            )
-        self._keys, self._version = tuple(line.encode() for line in lines), version
+def _parsed(text: str) -> _Keys:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines or min(map(len, lines)) < _SHORTEST_KEY:
+        raise ValueError(f"it must hold one key a line, each of {_SHORTEST_KEY} characters at least")
+    return tuple(line.encode() for line in lines)
 
 
 class Seals(Generic[ContentT]):
@@ -135,8 +114,3 @@ class Seals(Generic[ContentT]):
         return errors.InvalidArgumentError(
             f"the resume token {message}", reason=f"RESUME_TOKEN_{reason}", field=self._field
         )
-
-
-def _version(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_mtime_ns, status.st_ino

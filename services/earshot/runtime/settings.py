@@ -51,6 +51,10 @@ class ServiceSettings(BaseSettings):
         max_length=1000,
         description="Names that callers may give in x-earshot-client to have figures of their own, as a,b,c.",
     )
+    models_file: OptionalPath = Field(
+        None,
+        description='JSON file of the models that each client may use: {"a": ["tiny*"], "*": []}; none: all.',
+    )
 
     otlp_endpoint: str = Field(
         "", description="Where traces go, OTLP over gRPC, as http://collector:4317; empty: there are none."

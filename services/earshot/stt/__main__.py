@@ -46,7 +46,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     """Builds the service around an engine, top to bottom, and runs it until a signal."""
     metrics = Metrics("stt")
     health = Health(SPEECH_TO_TEXT, RUNNING, _DECODERS, _ENGINES)
-    announce_engine(selection.engine, selection.model, selection.fallback_reason)
+    announce_engine(metrics, selection.engine, selection.model, selection.fallback_reason)
     sampling = Sampling(_decoders(settings, metrics, health), settings.audio_limits)
     engines = _engines(settings, selection, metrics, health)
     listeners = _listeners(settings, metrics)

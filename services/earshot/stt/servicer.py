@@ -17,6 +17,7 @@ from earshot.rpc.deadlines import deadline_of
 from earshot.rpc.limits import LONG_CLIP, check_message
 from earshot.rpc.wire import duration
 from earshot.runtime import calls
+from earshot.runtime.allowed_models import AllowedModels
 from earshot.stt import requests, responses
 from earshot.stt.settings import SpeechSettings
 from earshot.stt.streaming.service import Streams
@@ -36,6 +37,7 @@ class ServicerOptions:
     max_request_seconds: float
     max_audio_seconds: float
     rules: Rules
+    allowed: AllowedModels
 
     @classmethod
     def of(cls, settings: SpeechSettings, fallback_reason: str) -> ServicerOptions:
@@ -47,6 +49,7 @@ class ServicerOptions:
             max_request_seconds=settings.max_request_seconds,
             max_audio_seconds=settings.max_audio_seconds,
             rules=settings.rules,
+            allowed=AllowedModels(settings.models_file),
         )
 
 
@@ -61,7 +64,7 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
     ) -> speech_pb2.RecognizeResponse:
         """One clip, whole."""
         started = time.monotonic()
-        model = self._model()
+        model = self._allowed_model()
         call, content = calls.current(), request.content  # a copy, each time that it is asked for
         call.codec = codec_of(request.config, content)
         check_message(call.received_bytes, self._options.max_message_bytes, "content", LONG_CLIP)
@@ -78,7 +81,7 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
         self, request_iterator: AsyncIterator[speech_pb2.StreamingRecognizeRequest], context: _Context
     ) -> AsyncIterator[speech_pb2.StreamingRecognizeResponse]:
         """Live or long audio, as it comes."""
-        model = self._model()
+        model = self._allowed_model()
         answers = self._streams.answer(request_iterator, model, self._selection(model))
         async with contextlib.aclosing(answers) as messages:
             async for message in messages:
@@ -87,18 +90,26 @@ class SpeechToTextServicer(speech_pb2_grpc.SpeechToTextServicer):
     async def ListModels(  # noqa: N802 - the method's name in the proto
         self, request: speech_pb2.SpeechToTextListModelsRequest, context: _Context
     ) -> speech_pb2.SpeechToTextListModelsResponse:
-        """The one model that this replica serves."""
+        """The one model that this replica serves, where the caller may use it."""
         limits = models_pb2.RequestLimits(
             max_audio_duration=duration(self._options.max_audio_seconds),
             max_message_bytes=self._options.max_message_bytes,
         )
-        model = responses.model(self._model(), self._options.fallback_reason, limits)
-        return speech_pb2.SpeechToTextListModelsResponse(models=[model])
+        served = self._model()
+        model = responses.model(served, self._options.fallback_reason, limits)
+        shown = [model] if self._options.allowed.admit(served.name) else []
+        return speech_pb2.SpeechToTextListModelsResponse(models=shown)
 
     def _model(self) -> ModelInfo:
         model = self._transcriber.model
         if model is None:
             raise errors.FailedPreconditionError("the model is still loading", reason="MODEL_NOT_LOADED")
+        return model
+
+    def _allowed_model(self) -> ModelInfo:
+        """The one that answers, and that the caller may use."""
+        model = self._model()
+        self._options.allowed.check(model.name)
         return model
 
     def _selection(self, model: ModelInfo) -> audio_pb2.ModelSelection:

@@ -25,7 +25,7 @@ from tests.cluster.conftest import IMAGE, SMALL
 from tests.cluster.kube import Document, Namespace, Release, kubectl, lacking, namespace, until
 from tests.cluster.servers import issuer, redis, secret, write_secret
 from tests.envoy.callers import AUDIENCE, ISSUER, Caller, Registry
-from tests.envoy.test_access import SPEECH, outcome
+from tests.envoy.door import SPEECH, outcome
 
 CLIENTS = {"alice": ["*"], "bob": [f"{SPEECH}/ListModels"], "dave": ["*"]}
 KEYS, EDGE, TEST_KEY = "earshot-api-keys", "earshot-tls-edge", "helm-test-key"

@@ -19,7 +19,7 @@ from earshot.local.ports import free_ports
 from tests.cluster.security.conftest import TEST_KEY, Closed
 from tests.cluster.servers import secret
 from tests.envoy.callers import Caller
-from tests.envoy.test_access import METHODS, RIGHT, SPEECH, UNKNOWN, ZERO_SHOT, outcome
+from tests.envoy.door import METHODS, RIGHT, SPEECH, UNKNOWN, ZERO_SHOT, outcome
 
 CLIP = (
     Path(__file__).resolve().parents[3] / "services" / "earshot" / "local" / "samples" / "formal-review.wav"

@@ -23,7 +23,7 @@ from tests.cluster.kube import until
 from tests.cluster.security.conftest import Closed
 from tests.cluster.security.test_matrix import past, secure
 from tests.envoy.callers import Caller
-from tests.envoy.test_access import ZERO_SHOT
+from tests.envoy.door import ZERO_SHOT
 
 Figure = Callable[[str], None]
 STAYING, COMING, PAUSE_SECONDS = 4, 4, 0.2

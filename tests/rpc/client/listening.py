@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import wave
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -25,16 +23,6 @@ Listen = Callable[..., Heard]
 
 def cut(content: bytes, size: int = 7_001) -> list[bytes]:
     return [content[at : at + size] for at in range(0, len(content), size)]
-
-
-def wav(content: bytes) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(RATE)
-        writer.writeframes(content)
-    return file.getvalue()
 
 
 def flac(content: bytes) -> bytes:

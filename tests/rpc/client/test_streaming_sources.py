@@ -26,14 +26,14 @@ from tests.rpc.client.listening import (
     flac,
     live,
     noise,
-    wav,
 )
 from tests.rpc.client.streaming_service import RATE, Break, Service
+from tests.rpc.clips import wav_of
 
 
 def _source(kind: str, folder: Path) -> tuple[Any, dict[str, Any]]:
     """A source of that kind, and its options."""
-    for name, content in (("a.wav", wav(PCM)), ("a.flac", flac(PCM))):
+    for name, content in (("a.wav", wav_of(PCM)), ("a.flac", flac(PCM))):
         (folder / name).write_bytes(content)
     return {
         "pieces": (cut(PCM), RAW),
@@ -43,7 +43,7 @@ def _source(kind: str, folder: Path) -> tuple[Any, dict[str, Any]]:
         "array": (np.frombuffer(PCM, dtype="<i2"), RAW),
         "array of floats": (np.frombuffer(PCM, dtype="<i2") / 32768, RAW),
         "WAV": (folder / "a.wav", {}),
-        "WAV in memory": (wav(PCM), {}),
+        "WAV in memory": (wav_of(PCM), {}),
         "WAV, encoded here": (folder / "a.wav", {"codec": "flac"}),
         "open file": (io.BytesIO(flac(PCM)), {}),
         "FLAC": (str(folder / "a.flac"), {}),

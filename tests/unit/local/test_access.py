@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ tokens: {issuer: https://login.example, audiences: [speech], jwks_url: "https://
 clients:
   alice: ["earshot.v1.SpeechToText/*"]
   "*": [earshot.v1.ZeroShotClassifier/Classify]
+models: {alice: ["tiny*", en-us]}
 rates: {all: {per_second: 100, burst: 200}, client: {per_second: 5, burst: 20}}
 """
 
@@ -39,6 +41,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     tokens = Tokens("https://login.example", ("speech",), jwks_url="https://127.0.0.1:1/keys")
     clients = {"alice": ("earshot.v1.SpeechToText/*",), "*": ("earshot.v1.ZeroShotClassifier/Classify",)}
     expected = Access(True, tokens, "", clients, Rates(Rate(100, 200), Rate(5, 20)))
+    expected = replace(expected, models={"alice": ("tiny*", "en-us")})
     assert access.read(file) == expected
 
 
@@ -52,6 +55,8 @@ WRONG = {
     "tokens: {issuer: i, audiences: [a], jwks_file: x, jwks_ca: y}": "jwks_ca",
     "tokens: {issuer: i, audiences: [], jwks_file: x}": "tokens.audiences",
     "clients: {alice: ['*']}": "nobody is asked for a name",
+    "models: {alice: ['*']}": "nobody is asked for a name",
+    "models: {alice: tiny}": "models.alice",
     "[": "access.yaml",
 }
 

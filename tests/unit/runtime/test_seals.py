@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earshot import errors
-from earshot.runtime import seals
+from earshot.runtime import seals, watched
 from earshot.runtime.seals import KeyRing, Seals
 
 OLD, NEW = "the key of yesterday", "the key of this morning"
@@ -32,6 +32,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(seals, "time", clock)
+    monkeypatch.setattr(watched, "time", clock)
     return clock
 
 

@@ -85,6 +85,28 @@ async def test_a_client_may_call_what_it_may(door: Door) -> None:
             assert answer["message"] == f"client bob may not call /{method}"
 
 
+async def test_a_web_page_is_asked_the_same(door: Door) -> None:
+    """gRPC-Web: who is not known, who may not, and who may."""
+    codes = {name: await asyncio.to_thread(_from_a_page, door, door.callers[name]) for name in WEB}
+    assert codes == WEB
+
+
+WEB = {"no proof": "16", "a forged name": "16", "a wrong key": "16", "bob": "7", "the right key": "0"}
+
+
+def _from_a_page(door: Door, caller: Caller) -> str:
+    """The status of StreamingRecognize, with nothing sent."""
+    connection = HTTPSConnection("127.0.0.1", door.plane.envoy.port, context=shown(door, caller))
+    try:
+        web = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+        connection.request("POST", f"/{SPEECH}/StreamingRecognize", b"", caller.headers | web)
+        answer = connection.getresponse()
+        body = answer.read().decode(errors="replace").replace(" ", "")
+        return answer.headers["grpc-status"] or body.partition("grpc-status:")[2][:2].strip()
+    finally:
+        connection.close()
+
+
 async def test_who_is_named_nowhere_may_call_nothing(door: Door) -> None:
     stranger = door.registry.token("dave")
     async with door.channel(stranger) as channel:

@@ -9,8 +9,8 @@ from typing import Final
 from earshot.quotas.types import Unit
 from earshot.runtime.logs import REQUEST_ID
 
-_INLINE: Final = 256 * 1024  # bytes, which take a fraction of a millisecond
-_DIGEST_BYTES: Final = 16
+_INLINE: Final = 1024 * 1024  # bytes, which take half a millisecond; a thread costs as much
+_DIGITS: Final = 32  # hexadecimal
 
 
 async def key_of(unit: Unit, content: bytes) -> str:
@@ -25,6 +25,7 @@ async def key_of(unit: Unit, content: bytes) -> str:
 
 
 def _digest(head: bytes, content: bytes) -> str:
-    digest = hashlib.blake2b(head, digest_size=_DIGEST_BYTES)
+    # Processors have instructions for it: half the time of BLAKE2.
+    digest = hashlib.sha256(head)
     digest.update(content)
-    return digest.hexdigest()
+    return digest.hexdigest()[:_DIGITS]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,7 +78,11 @@ class Pending:
 class WorkQueue:
     """Jobs in their clients' lines. How many may wait is the admission's worry."""
 
-    def __init__(self) -> None:
+    def __init__(self, batch_bytes: int = sys.maxsize) -> None:
+        """``batch_bytes``: of the bodies that go to a worker together. What is longer goes alone, so that
+        what is short does not wait for it.
+        """
+        self._batch_bytes = batch_bytes
         self._waiting: FairLines[Pending] = FairLines()
         self._expendable: FairLines[Pending] = FairLines()
         self._arrived = asyncio.Event()
@@ -143,10 +148,12 @@ class WorkQueue:
 
     def _take_live(self, most: int) -> list[Pending]:
         batch: list[Pending] = []
+        size = 0
         while len(batch) < most and (job := self._waiting.take() or self._expendable.take()):
             if not _is_live(job):
                 continue
-            if job.attempts and batch:
+            size += len(job.item.body)
+            if batch and (job.attempts or size > self._batch_bytes):
                 self._lines(job).put(job, job.line, first=True)
                 break
             job.charged = self._mean_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ _LOST = (
     "may be at fault, and the log of the replica says more"
 )
 _ABANDONED = "the engine went on with work that nobody waits for any more"
+_BATCH_BYTES = 8 * 1024  # texts of a few hundredths of a second; audio is not counted
 _STOPPED = "this replica is stopping; try again"
 
 
@@ -34,6 +36,7 @@ class PoolOptions:
     threads: int = 1  # of each process
     max_batch: int = 1  # jobs that a worker takes at once
     batch_wait: float = 0.0  # seconds that fewer wait for more
+    batch_bytes: int = sys.maxsize  # of the bodies of a batch; a longer one goes alone
     devices: tuple[str, ...] = ()  # the task's option "device", of the workers in turn; none: as it has it
     cancel_seconds: float = 10.0  # a worker that goes on with cancelled work for longer is replaced
     restart_initial_seconds: float = 0.1  # wait before a dead worker is started again,
@@ -48,6 +51,7 @@ class PoolOptions:
             threads=settings.threads,
             max_batch=settings.max_batch,
             batch_wait=settings.batch_wait_seconds,
+            batch_bytes=_BATCH_BYTES,
             devices=settings.devices,
         )
 
@@ -69,7 +73,7 @@ class Pool:
         self.options = options
         self.info = b""  # what the task says of itself
         self._spec, self._events = spec, events
-        self._queue = WorkQueue()
+        self._queue = WorkQueue(options.batch_bytes)
         self._slots: list[asyncio.Task[None]] = []
         self._workers: set[Worker] = set()  # all processes not yet seen to end
         self._busy = BusyTime()

@@ -206,6 +206,13 @@ async def test_what_waits_is_taken_as_one_batch() -> None:
     assert [int(size.body) for size in sizes] == [4, 4, 4, 4, 4, 4, 4, 4, 1]
 
 
+async def test_what_is_long_goes_alone_and_nothing_short_waits_for_it() -> None:
+    async with pool("Batches", max_batch=4, batch_bytes=10) as made:
+        bodies = (b"x", b"x", b"x" * 20, b"x", b"x" * 9, b"x")
+        sizes = await asyncio.gather(*(made.submit(body) for body in bodies))
+    assert [int(size.body) for size in sizes] == [2, 2, 1, 2, 2, 1]
+
+
 async def test_fewer_than_a_batch_wait_for_more() -> None:
     async with pool("Batches", max_batch=2, batch_wait=3600.0) as made:
         first = asyncio.create_task(made.submit(b"x"))

@@ -105,6 +105,7 @@ def security() -> Security:
         audiences=("{{- range .tokens.audiences }}", "{{ . }}", "{{- end }}"),
         jwks_file="/etc/envoy/jwks.json",
         jwks_url="{{ .tokens.jwksUrl }}",
+        jwks_ca="{{ .jwksCa }}",
         claim="{{ .tokens.claim }}",
     )
     return Security(

@@ -190,7 +190,7 @@ def _mounted(found: list[Document], folder: Path) -> Path:
     made = {name: _moved(content, places, folder) for name, content in files.items()}
     write(folder / "envoy", files | {name: made[name] for name in config["data"]})
     signer = Signer.new("test")
-    for side in ("edge", "callers", "internal"):
+    for side in ("edge", "callers", "internal", "jwks"):
         write(folder / "earshot" / "tls" / side, signer.issue("test"))
     write(folder / "earshot" / "keys", {ENVOY: Keys().to_files()[ENVOY].encode()})
     assert b"{{" not in made["envoy.yaml"]

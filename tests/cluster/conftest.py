@@ -14,7 +14,7 @@ import pytest
 from tests.cluster.kube import Document, Namespace, Release, kubectl, namespace
 
 IMAGE = os.environ.get("EARSHOT_CLUSTER_IMAGE", "")
-collect_ignore_glob = [] if IMAGE else ["test_*.py"]
+collect_ignore_glob = [] if IMAGE else ["test_*.py", "security"]
 
 # Small requests, so that two cores hold it all; no autoscaling but where it is tried. Envoy drains for less
 # time than it would, which makes it harder to lose no call, and the tests shorter.

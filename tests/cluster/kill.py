@@ -19,7 +19,7 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
         command = (process / "cmdline").read_bytes().split(b"\\0")
     except OSError:
         continue
-    if uid in group and module.encode() in command:
+    if uid in group and any(part.endswith(module.encode()) for part in command):
         os.kill(int(process.name), signal.SIGKILL)
         killed.append(process.name)
 sys.exit(0 if killed else "no process of " + module + " in the pod " + uid)
@@ -28,7 +28,7 @@ sys.exit(0 if killed else "no process of " + module + " in the pod " + uid)
 
 @contextlib.contextmanager
 def killer(release: Release) -> Iterator[Callable[[Document], None]]:
-    """Gives a function that kills the service in a pod. Needs the right to see a node's processes."""
+    """Gives a function that kills a pod's service, or Envoy. Needs the right to see a node's processes."""
     space = f"{release.space.name}-killer"
     kubectl("create", "namespace", space)
     try:
@@ -55,5 +55,6 @@ def _start(space: str, node: str, image: str) -> None:
 
 def _kill(space: str, pod: Document) -> None:
     component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
-    arguments = ["python", "-c", SCRIPT, pod["metadata"]["uid"], f"earshot.{component}"]
+    program = "envoy" if component == "envoy" else f"earshot.{component}"
+    arguments = ["python", "-c", SCRIPT, pod["metadata"]["uid"], program]
     kubectl("--namespace", space, "exec", pod["spec"]["nodeName"], "--", *arguments)

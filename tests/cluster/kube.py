@@ -106,9 +106,10 @@ class Release:
         self._helm("upgrade", self.values, changed or {}, timeout=timeout)
 
     def uninstall(self) -> None:
-        """``helm uninstall --wait``, and until the last pod has ended."""
+        """``helm uninstall --wait``, and until the last of its pods has ended."""
         _run(["helm", "uninstall", RELEASE, "--namespace", self.space.name, "--wait", "--timeout", "120s"])
-        until(lambda: not self.space.objects("pods"), 90, "the end of all pods")
+        mine = f"--selector=app.kubernetes.io/instance={RELEASE}"
+        until(lambda: not self.space.objects("pods", mine), 90, "the end of all its pods")
 
     def test(self) -> str:
         """``helm test``; gives what its pods printed."""

@@ -7,26 +7,33 @@ A file, as a pod's own log is not kept where nodes share a machine: each kubelet
 
 PLAN is JSON: kind of call to {"rate": calls a second} or {"workers": how many go on one after
 another}. With ATTEMPTS 1 the client tries nothing again: what fails in the cluster is seen.
+"digits" and "stream" want raw samples (s16, 16 kHz, mono) in ``/spoken``; what is heard is written too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import time
 import wave
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from earshot.client import AsyncClient, EarshotError, RetryPolicy
+from earshot.client import AsyncClient, EarshotError, Reconnecting, RetryPolicy
 
 LOG = Path("/calls/log")
+SPOKEN = Path("/spoken")
 CLIP = "/samples/formal-review.wav"
 CLIP_SECONDS = 1.5
 CLASSIFY = ("my card is stuck in the machine", ["card not returned", "weather", "music"])
-Call = Callable[[AsyncClient], Awaitable[str]]
+RAW: Any = {"encoding": "linear16", "sample_rate": 16_000, "channels": 1}
+Fields = dict[str, object]
+Call = Callable[[AsyncClient], Awaitable[Fields]]
 
 
 def clip() -> tuple[bytes, int]:
@@ -39,33 +46,67 @@ def clip() -> tuple[bytes, int]:
 SAMPLES, RATE = clip()
 
 
-async def recognize(client: AsyncClient) -> str:
+async def recognize(client: AsyncClient) -> Fields:
     """Gives the replica that answered."""
     answer = await client.recognize(SAMPLES, encoding="linear16", sample_rate=RATE, channels=1)
-    return answer.replica if "system" in answer.text else f"wrong words: {answer.text}"
+    return {"replica": answer.replica if "system" in answer.text else f"wrong words: {answer.text}"}
 
 
-async def classify(client: AsyncClient) -> str:
+async def classify(client: AsyncClient) -> Fields:
     """Gives the replica that answered."""
     answer = await client.classify(*CLASSIFY)
     right = answer.best is not None and answer.best.label == CLASSIFY[1][0]
-    return answer.replica if right else f"wrong label: {answer.best}"
+    return {"replica": answer.replica if right else f"wrong label: {answer.best}"}
 
 
-async def models(client: AsyncClient) -> str:
+async def models(client: AsyncClient) -> Fields:
     """Both services' ``ListModels``; they do not say which replica answers."""
     await client.list_models()
-    return ""
+    return {}
 
 
-CALLS: dict[str, Call] = {"recognize": recognize, "classify": classify, "models": models}
+async def digits(client: AsyncClient) -> Fields:
+    """A clip of digits; gives what was heard."""
+    answer = await client.recognize(samples("clip"), **RAW)
+    return {"replica": answer.replica, "said": words(answer.text)}
+
+
+async def stream(client: AsyncClient) -> Fields:
+    """Digits as fast as they are spoken; gives what was heard, and how often the connection broke."""
+    opened = client.stream(samples("stream"), realtime=True, interim_results=False, **RAW)
+    async with opened as events:
+        breaks = sum([isinstance(event, Reconnecting) async for event in events])
+        result = events.result
+    if not (result.summary and result.summary.complete):
+        return {"error": "the stream ended too early"}
+    return {"said": words(" ".join(one.text for one in result.segments)), "breaks": breaks}
+
+
+@cache
+def samples(name: str) -> bytes:
+    """What is spoken."""
+    return (SPOKEN / f"{name}.s16").read_bytes()
+
+
+def words(text: str) -> str:
+    """Without what may be written one way or the other."""
+    return " ".join(re.sub(r"[^a-z ]+", " ", text.lower()).split())
+
+
+CALLS: dict[str, Call] = {
+    "recognize": recognize,
+    "classify": classify,
+    "models": models,
+    "digits": digits,
+    "stream": stream,
+}
 
 
 async def one(client: AsyncClient, kind: str) -> None:
     """Makes a call and prints how it went."""
-    line: dict[str, object] = {"kind": kind, "at": time.time(), "error": "", "replica": ""}
+    line: Fields = {"kind": kind, "at": time.time(), "error": "", "replica": ""}
     try:
-        line["replica"] = await CALLS[kind](client)
+        line |= await CALLS[kind](client)
     except EarshotError as error:
         line["error"] = f"{type(error).__name__}: {error}"
     write(json.dumps(line | {"ended": time.time()}))

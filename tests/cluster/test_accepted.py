@@ -10,8 +10,9 @@ import pytest
 from tests.cluster.kube import CHART, RELEASE, Namespace, kubectl, lacking
 
 CASES = sorted((Path(__file__).parents[1] / "chart" / "cases").glob("*.yaml"))
-# Of Prometheus' operator, KEDA and the Gateway API: the chart has an object of each.
+# Of Prometheus' operator, KEDA, cert-manager and the Gateway API: the chart has an object of each.
 FOREIGN = (
+    "certificates.cert-manager.io",
     "podmonitors.monitoring.coreos.com",
     "scaledobjects.keda.sh",
     "grpcroutes.gateway.networking.k8s.io",
@@ -45,7 +46,7 @@ def test_every_case_is_accepted(space: Namespace, case: Path) -> None:
     assert all(line.endswith("created (server dry run)") for line in accepted)
 
 
-@pytest.mark.parametrize("kind", ["PodMonitor", "ScaledObject", "GRPCRoute", "HTTPRoute"])
+@pytest.mark.parametrize("kind", ["PodMonitor", "ScaledObject", "GRPCRoute", "HTTPRoute", "Certificate"])
 def test_a_field_that_is_unknown_is_not(space: Namespace, kind: str) -> None:
     """Each of the foreign kinds is in a case, and checked."""
     every = "\n---\n".join(_rendered(case, space) for case in CASES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -31,7 +32,9 @@ class Call:
     at: float
     ended: float
     error: str
-    replica: str
+    replica: str = ""
+    said: str = ""  # the words heard
+    breaks: int = 0  # of a stream's connections
 
 
 @dataclass
@@ -58,22 +61,26 @@ class Traffic:
         return sorted(mine, key=lambda call: call.at)
 
     def summary(self) -> str:
-        """How many, of what, and how long they took."""
-        took = sorted(call.ended - call.at for call in self.calls)
+        """How many, of what, and how long they took, but for streams, which take as long as their audio."""
+        took = sorted(call.ended - call.at for call in self.calls if call.kind != "stream")
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(c.kind for c in self.calls).items())
         p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
         return f"{kinds}; {len(self.failed())} kinds of failure; p50 {p50:.3f} s, p99 {p99:.3f} s"
 
 
 @contextlib.contextmanager
-def traffic(release: Release, plan: Plan, *, attempts: int = 1, node: str = "") -> Iterator[Traffic]:
+def traffic(
+    release: Release, plan: Plan, *, attempts: int = 1, node: str = "", claim: str = ""
+) -> Iterator[Traffic]:
     """Load that flows already when this begins; when it ends, all calls have ended too.
 
     Meanwhile ``calls`` has those that have been heard of; afterwards all. ``node`` is where it comes from;
-    empty: from anywhere.
+    empty: from anywhere. ``claim`` holds what is spoken, where digits are.
     """
     name = f"load-{time.monotonic_ns() % 10**8}"
     objects = _objects(release, name, plan, attempts, node)
+    if claim:
+        _add_claim(objects["items"][1]["spec"], claim)
     release.space.kubectl("apply", "--filename", "-", text=json.dumps(objects))
     try:
         release.space.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
@@ -94,7 +101,8 @@ def _heard(release: Release, name: str, made: Traffic) -> Iterator[None]:
 
     def look() -> None:
         while not over.wait(LOOK_SECONDS):
-            made.calls = _logged(release, name)
+            with contextlib.suppress(subprocess.CalledProcessError):  # the API server may be away
+                made.calls = _logged(release, name)
 
     with ThreadPoolExecutor(1) as threads:
         looking = threads.submit(look)
@@ -108,7 +116,7 @@ def _heard(release: Release, name: str, made: Traffic) -> Iterator[None]:
 def _finished(release: Release, name: str) -> list[Call]:
     """All its calls, once the last has ended."""
     release.space.kubectl("exec", name, "--", "python", "-c", "import os, signal; os.kill(1, signal.SIGUSR1)")
-    until(lambda: _written(release, name).endswith("done\n"), 60, "the end of the last call")
+    until(lambda: _written(release, name).endswith("done\n"), 120, "the end of the last call")
     return _logged(release, name)
 
 
@@ -132,6 +140,14 @@ def _objects(release: Release, name: str, plan: Plan, attempts: int, node: str) 
     if node:
         pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": node}
     return {"apiVersion": "v1", "kind": "List", "items": [script, pod]}
+
+
+def _add_claim(spec: Document, claim: str) -> None:
+    spec["volumes"].append(
+        {"name": "spoken", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+    )
+    mount = {"name": "spoken", "mountPath": "/spoken", "readOnly": True}
+    spec["containers"][0]["volumeMounts"].append(mount)
 
 
 def _pod(release: Release, script: str) -> dict[str, Any]:

@@ -18,6 +18,12 @@
 {{- if or $auth.apiKeys.enabled $auth.tokens.enabled $auth.certificates.enabled }}true{{ end -}}
 {{- end }}
 
+{{- /* Whether the keys of tokens come from a place with an authority of its own: "true", or nothing. */ -}}
+{{- define "earshot.jwksCa" -}}
+{{- $tokens := .Values.auth.tokens -}}
+{{- if and $tokens.enabled $tokens.jwksUrl $tokens.jwksCaSecret }}true{{ end -}}
+{{- end }}
+
 {{- /* Where the services find which models each client may use; nothing where nobody is asked for a name. */ -}}
 {{- define "earshot.allowed" -}}
 {{- if include "earshot.asks" . }}{{ include "earshot.component" (dict "root" . "component" "allowed") }}{{ end -}}
@@ -67,6 +73,7 @@
   "tls" $values.tls.edge.enabled
   "inner" $values.tls.internal.enabled
   "jwksHost" (splitList ":" $url.host | first)
+  "jwksCa" (ternary "/etc/earshot/tls/jwks/ca.crt" "/etc/ssl/certs/ca-certificates.crt" (ne $values.auth.tokens.jwksCaSecret ""))
   "jwksPort" (splitList ":" (printf "%s:443" $url.host) | rest | first)
 | toJson -}}
 {{- end }}
@@ -89,6 +96,13 @@
     defaultMode: 0440
     items: [{key: "ca.crt", path: "ca.crt"}]
 {{- end }}
+{{- if include "earshot.jwksCa" $root }}
+- name: "tls-jwks"
+  secret:
+    secretName: {{ $root.Values.auth.tokens.jwksCaSecret | quote }}
+    defaultMode: 0440
+    items: [{key: "ca.crt", path: "ca.crt"}]
+{{- end }}
 {{- if $root.Values.tls.internal.enabled }}
 - name: "tls-internal"
   secret: {secretName: {{ include "earshot.tls.internal" (dict "root" $root "side" "envoy") | quote }}, defaultMode: 0440}
@@ -105,6 +119,9 @@
 {{- end }}
 {{- if $root.Values.auth.certificates.enabled }}
 - {name: "tls-callers", mountPath: "/etc/earshot/tls/callers", readOnly: true}
+{{- end }}
+{{- if include "earshot.jwksCa" $root }}
+- {name: "tls-jwks", mountPath: "/etc/earshot/tls/jwks", readOnly: true}
 {{- end }}
 {{- if $root.Values.tls.internal.enabled }}
 - {name: "tls-internal", mountPath: "/etc/earshot/tls/internal", readOnly: true}

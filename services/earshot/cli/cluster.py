@@ -8,7 +8,8 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from earshot.cluster.release import Release
 
 _WHERE: Final = "Where"
+_PROOF_SECONDS: Final = 30.0
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 
 Namespace: TypeAlias = Annotated[
@@ -109,7 +111,8 @@ def forward(
 ) -> None:
     """Give the release a port on this machine until Ctrl-C.
 
-    All connections go to one Envoy; when that goes, new ones go to another.
+    All connections go to one Envoy; when that goes, new ones go to another. An API key or a certificate
+    given here is tried at once, and added to nobody's calls: callers send their own.
     """
     from earshot.cluster.forwarding import LOOPBACK, Forwarder, Route
     from earshot.cluster.tunnels import quiet
@@ -119,8 +122,39 @@ def forward(
     route = Route(chosen, errors.say)
     with quiet(), _until_interrupted("stopped"), Forwarder(port, route, errors.say) as server:
         route.connect()[0].close()  # what keeps calls from getting there shows now
-        typer.echo(f"ready on {LOOPBACK}:{port}: gRPC, gRPC-Web and JSON; Ctrl-C stops")
-        server.serve_forever()
+        with server.serving():
+            _try_proof(f"{LOOPBACK}:{port}")
+            typer.echo(f"ready on {LOOPBACK}:{port}: gRPC, gRPC-Web and JSON; Ctrl-C stops")
+            Event().wait()
+
+
+@app.command()
+def rotate(
+    pause: Annotated[
+        float, typer.Option(min=0, help="Seconds until all pods have a changed Secret, twice.")
+    ] = 150.0,
+    namespace: Namespace = "",
+    release: ReleaseName = "earshot",
+    context: Context = "",
+) -> None:
+    """Give Envoy and the pods new certificates, of a new authority, while calls run.
+
+    Those that the chart has made (tls.internal); it keeps the new ones. Takes two pauses. Who stops it in
+    between begins again.
+    """
+    from earshot.cluster import rotation
+    from earshot.cluster.secrets import Secret
+    from earshot.local.certificates import Signer
+
+    def handed_over(done: str) -> None:
+        errors.say(f"{done}; waiting {pause:g} s until all pods have it")
+        time.sleep(pause)
+
+    chosen = _release(context, namespace, release)
+    chosen.deployments()  # says so where there is no such release
+    secrets = {host: Secret(name, chosen.namespace, context) for host, name in rotation.names(chosen).items()}
+    rotation.rotate(secrets, Signer.new(f"{release} of {chosen.namespace}").issue, handed_over)
+    typer.echo("rotated: only the new authority is believed")
 
 
 @app.command()
@@ -165,6 +199,19 @@ def _release(context: str, namespace: str, name: str) -> Release:
 
     found = connect(context)
     return Release(found, namespace or found.namespace, name)
+
+
+def _try_proof(target: str) -> None:
+    """Raises what a caller with the proof that was given would be told; nothing without one."""
+    from earshot.cli.proofs import client_options
+    from earshot.client import Client
+    from earshot.errors import PermissionDeniedError
+
+    options = client_options()
+    if not (options["api_key"] or options["credentials"]):
+        return
+    with suppress(PermissionDeniedError), Client(target, timeout=_PROOF_SECONDS, **options) as client:
+        client.list_models()  # who is known, and may only do other things, is not refused here
 
 
 def _record(line: Line) -> output.Record:

@@ -1,7 +1,7 @@
 """Who the caller is and whom it trusts: the same options of every command that calls the service.
 
-They are added to each command that has ``--target``, and are no arguments of its function: what was given
-is read here where a client is made.
+They are added to each command that has ``--target``, and to those that call without; they are no arguments of
+its function: what was given is read here where a client is made.
 """
 
 # ruff: noqa: PLC0415 - what is slow to import waits until it is needed
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typer.core import TyperCommand
 
 _PANEL: Final = "The service"
+_WITHOUT_TARGET: Final = {"forward"}  # commands that call the service and know where it is
 _GIVEN: Final[dict[str, Any]] = {}  # of the one command that runs
 
 
@@ -98,7 +99,7 @@ def _options(  # noqa: PLR0913, PLR0917 - a command line
 
 def add_to(command: TyperCommand) -> None:
     """The options, where the command calls the service."""
-    if any(param.name == "target" for param in command.params):
+    if command.name in _WITHOUT_TARGET or any(param.name == "target" for param in command.params):
         for param in typer.main.get_command(_app).params:
             param.expose_value = False
             command.params.append(param)

@@ -8,5 +8,5 @@ is one line. Only ``drain`` runs inside the cluster, and needs nothing but the s
   connection   kubeconfig to API, refusals to errors
   release      deployments and pods by their labels; pods, autoscalers, components beside it
   tunnels      a pod's ports through the API server; edges and engines ask Envoys and replicas by it
-  status, waiting, forwarding, logs      one for each sub-command of ``earshot cluster``
+  status, waiting, forwarding, logs, rotation      one for each sub-command of ``earshot cluster``
 """

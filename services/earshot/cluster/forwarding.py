@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
 from typing import Final
@@ -19,6 +19,7 @@ from earshot.cluster.tunnels import Tunnel, dial
 LOOPBACK: Final = "127.0.0.1"
 _PATIENCE: Final = 15.0  # seconds that a new connection waits for an Envoy to be there
 _PAUSE: Final = 0.5
+_LOOK: Final = 0.1  # seconds between two looks whether it is over
 _DISTRUST: Final = 5.0  # seconds for which a pod that did not answer is asked last
 _BLOCK: Final = 64 * 1024  # bytes
 
@@ -89,7 +90,7 @@ class Route:
 
 
 class Forwarder(ThreadingTCPServer):
-    """Listens on loopback; every connection gets a tunnel of its own."""
+    """Listens on loopback; every connection gets a tunnel of its own, while it is ``serving``."""
 
     daemon_threads = True
     block_on_close = False
@@ -97,7 +98,7 @@ class Forwarder(ThreadingTCPServer):
     request_queue_size = 128
 
     def __init__(self, port: int, route: Route, tell: Tell) -> None:
-        """Listens from now on; ``serve_forever`` serves.
+        """Listens from now on.
 
         Raises:
             FailedPreconditionError: the port is in use, or not for this user.
@@ -109,6 +110,17 @@ class Forwarder(ThreadingTCPServer):
             raise errors.FailedPreconditionError(
                 f"cannot listen on port {port}: {exc.strerror}; choose another by --port"
             ) from exc
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serves, in a thread of its own, for so long."""
+        thread = Thread(target=self.serve_forever, args=(_LOOK,))
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
 
 
 class _Connection(BaseRequestHandler):

@@ -68,6 +68,10 @@ class Release:
         pods = [pod(each, each.metadata.labels[_COMPONENT]) for each in found.items]
         return sorted(pods, key=lambda each: (each.component, each.name))
 
+    def selector(self, component: str) -> str:
+        """Of what belongs to a component, as "tls"."""
+        return f"{self._selector},{_COMPONENT}={component}"
+
     @property
     def _selector(self) -> str:
         return f"{_PART_OF}=earshot,{_INSTANCE}={self.name}"

@@ -39,6 +39,7 @@ class Tokens:
     audiences: tuple[str, ...]
     jwks_file: str = ""
     jwks_url: str = ""
+    jwks_ca: str = ""  # file of who signs that place's certificate; empty: the public authorities
     claim: str = "sub"  # which claim is the client's name
 
 
@@ -109,6 +110,8 @@ def _check(access: Access) -> None:
         raise ValueError("tokens: give one of jwks_file and jwks_url")
     if tokens and tokens.jwks_url and not tokens.jwks_url.startswith("https://"):
         raise ValueError("tokens.jwks_url: keys that are believed must come by https://")
+    if tokens and tokens.jwks_ca and not tokens.jwks_url:
+        raise ValueError("tokens.jwks_ca: it is for a jwks_url, and there is none")
     if tokens and not tokens.audiences:
         raise ValueError("tokens.audiences: name at least one, or tokens for any other service would do here")
     if (access.clients or access.models or access.rates.clients) and not access.asks:

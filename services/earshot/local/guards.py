@@ -55,7 +55,7 @@ def clusters(access: Access, conditions: Mapping[str, str]) -> list[Any]:
     """Where keys of tokens are fetched."""
     if not (access.tokens and access.tokens.jwks_url):
         return []
-    return when(conditions.get("jwks_url", ""), [_jwks_cluster(access.tokens.jwks_url, conditions)])
+    return when(conditions.get("jwks_url", ""), [_jwks_cluster(access.tokens, conditions)])
 
 
 def _keys(part: Tree, keys_file: str) -> Tree:
@@ -82,22 +82,29 @@ def _tokens(part: Tree, tokens: Tokens, conditions: Mapping[str, str]) -> Tree:
     return part
 
 
-def _jwks_cluster(url: str, conditions: Mapping[str, str]) -> Tree:
+def _jwks_cluster(tokens: Tokens, conditions: Mapping[str, str]) -> Tree:
     host, port = conditions.get("jwks_host", ""), conditions.get("jwks_port", "")
-    parts = urlsplit(url)
+    parts = urlsplit(tokens.jwks_url)
     place = Address(host or parts.hostname or "", port or parts.port or 443)
-    socket = load("tls")["public"]
-    socket["typed_config"]["sni"] = place.host
     cluster: Tree = {
         "name": _JWKS,
         "type": "STRICT_DNS",
         "connect_timeout": "5s",
         "dns_lookup_family": "V4_PREFERRED",
-        "transport_socket": socket,
+        "transport_socket": _to_issuer(place.host, tokens.jwks_ca),
         "load_assignment": {"cluster_name": _JWKS, "endpoints": [{"lb_endpoints": [_endpoint()]}]},
     }
     set_address(only_endpoint(cluster), place)
     return cluster
+
+
+def _to_issuer(host: str, authority: str) -> Tree:
+    socket: Tree = load("tls")["public"]
+    socket["typed_config"]["sni"] = host
+    if authority:
+        context = socket["typed_config"]["common_tls_context"]["validation_context"]
+        context["trusted_ca"]["filename"] = authority
+    return socket
 
 
 def _endpoint() -> Tree:

@@ -6,9 +6,11 @@ from typing import Final
 
 from tests.drills.cases import (
     accuracy,
+    api_server_away,
     broken_worker,
     clock,
     disk_full,
+    dns_away,
     drain,
     kill_anything,
     kill_engine,
@@ -20,8 +22,11 @@ from tests.drills.cases import (
     narrow,
     no_descriptors,
     no_threads,
+    node_drained,
+    node_without_power,
     nothing,
     overload,
+    pods_killed,
     poison,
     resets,
     rolling,
@@ -62,6 +67,11 @@ ALL: Final = tuple(
         stores_away,
         clock,
         mutated,
+        node_drained,
+        node_without_power,
+        api_server_away,
+        dns_away,
+        pods_killed,
     )
 )
 """All of them, in the order in which they run: those of one scene together."""

@@ -21,6 +21,7 @@ _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _LISTS: Final = {
     f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments": "deployments",
     f"/api/v1/namespaces/{NAMESPACE}/pods": "pods",
+    f"/api/v1/namespaces/{NAMESPACE}/secrets": "secrets",
     f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers": "autoscalers",
 }
 
@@ -32,6 +33,7 @@ class Content:
     deployments: list[Any] = field(default_factory=list)
     pods: list[Any] = field(default_factory=list)
     autoscalers: list[Any] = field(default_factory=list)
+    secrets: list[Any] = field(default_factory=list)
     logs: dict[tuple[str, str, bool], str] = field(default_factory=dict)  # by pod, container, previous run
     ports: dict[tuple[str, int], int] = field(default_factory=dict)  # a pod's port: a port of this machine
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)  # by a part of the path

@@ -36,6 +36,11 @@ def deployment(
     }
 
 
+def secret(name: str) -> Json:
+    """One that the chart has made of a certificate."""
+    return {"metadata": {"name": name, "namespace": NAMESPACE, "labels": labels("tls")}}
+
+
 def state(
     name: str, *, ready: bool = True, restarts: int = 0, now: Json | None = None, last: Json | None = None
 ) -> Json:

@@ -9,7 +9,8 @@ import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from earshot.cluster.connection import connect
 from earshot.cluster.forwarding import Forwarder, Route
 from earshot.cluster.release import Release
 from earshot.cluster.tunnels import dial, fetch, quiet
+from earshot.gen.v1 import classification_pb2, speech_pb2
+from earshot.local.ports import free_ports
+from tests.rpc.client.scripted import Answer, Script, served
 from tests.unit.cluster.api_server import Content
 from tests.unit.cluster.conftest import Run, http_server, write_kubeconfig
 from tests.unit.cluster.objects import RELEASE, deployment, pod
@@ -68,12 +72,9 @@ def told() -> list[str]:
 
 @pytest.fixture
 def port(edges: Content, release: Release, told: list[str]) -> Iterator[int]:
-    with quiet(), Forwarder(0, Route(release, told.append), told.append) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+    forwarder = Forwarder(0, Route(release, told.append), told.append)
+    with quiet(), forwarder, forwarder.serving():
+        yield forwarder.server_address[1]
 
 
 @contextmanager
@@ -197,6 +198,38 @@ def test_a_port_in_use(edges: Content, run: Run) -> None:
     assert result.exit_code == ExitCode.FAILED
     assert "Address already in use; choose another by --port" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+MODELS = (
+    classification_pb2.ZeroShotClassifierListModelsResponse(),
+    speech_pb2.SpeechToTextListModelsResponse(),
+)
+TOLD: dict[str, tuple[Sequence[Answer], int, str]] = {
+    "unknown": ([errors.UnauthenticatedError("no key of ours")], ExitCode.REFUSED, ""),
+    "known, for other methods": ([errors.PermissionDeniedError("not that")], ExitCode.OK, "ready"),
+    "known": (MODELS, ExitCode.OK, "ready"),
+}
+
+
+@pytest.mark.parametrize(("answers", "code", "said"), TOLD.values(), ids=TOLD)
+def test_a_key_is_tried_at_once(
+    edges: Content, kubeconfig: Path, answers: Sequence[Answer], code: int, said: str
+) -> None:
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "earshot.cli", "cluster", "forward", "--release", RELEASE]
+    environment = os.environ | {"EARSHOT_API_KEY": "mine"}
+    with served(Script(deque(answers))) as script:
+        edges.ports["edge-1", 8080] = int(script.target.rpartition(":")[2])
+        with subprocess.Popen(
+            [*command, "--port", str(port)], env=environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout
+            first = process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+
+    assert (process.returncode, first.partition(" ")[0]) == (code, said)
+    assert {call.metadata["x-api-key"] for call in script.calls} == {"mine"}
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

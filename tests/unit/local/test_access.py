@@ -52,6 +52,7 @@ WRONG = {
     "rates: {client: {per_second: 1}}": "rates.client.burst",
     "tokens: {issuer: i, audiences: [a]}": "one of jwks_file and jwks_url",
     "tokens: {issuer: i, audiences: [a], jwks_url: 'http://x/keys'}": "https://",
+    "tokens: {issuer: i, audiences: [a], jwks_file: x, jwks_ca: y}": "jwks_ca",
     "tokens: {issuer: i, audiences: [], jwks_file: x}": "tokens.audiences",
     "clients: {alice: ['*']}": "nobody is asked for a name",
     "models: {alice: ['*']}": "nobody is asked for a name",

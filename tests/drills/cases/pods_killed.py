@@ -1,0 +1,48 @@
+"""Envoys and pods are killed, as chance will have it, but none that is the last of its kind."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Final
+
+from tests.cluster.kill import killer
+from tests.cluster.kube import Document, name_of, ready_at
+from tests.drills.cluster.scene import on_cluster
+from tests.drills.cluster.stage import COMPONENTS, PODS, Counts, Stage
+
+_SECONDS: Final = 300
+_EVERY_SECONDS: Final = 4
+
+
+def _fault(stage: Stage) -> Counts:
+    chance, kills = random.Random(0), 0
+    with killer(stage.release) as kill:
+        ways: list[Callable[[Document], None]] = [kill, lambda pod: _delete(stage, pod)]
+        end = time.monotonic() + _SECONDS
+        while time.monotonic() < end:
+            kills += _strike(stage, chance, ways)
+            time.sleep(_EVERY_SECONDS)
+    stage.settle()
+    return {"kills": kills}
+
+
+def _strike(stage: Stage, chance: random.Random, ways: list[Callable[[Document], None]]) -> bool:
+    pods = stage.release.pods(chance.choice(COMPONENTS))
+    if sum(bool(ready_at(pod)) for pod in pods) < PODS:
+        return False
+    with contextlib.suppress(subprocess.CalledProcessError):  # it has ended by itself
+        chance.choice(ways)(chance.choice(pods))
+        return True
+    return False
+
+
+def _delete(stage: Stage, pod: Document) -> None:
+    """Without any time to end in."""
+    stage.release.space.kubectl("delete", "pod", name_of(pod), "--grace-period=0", "--force")
+
+
+DRILL = on_cluster("pods_killed", "Envoys and pods killed at random for 5 minutes", _fault)

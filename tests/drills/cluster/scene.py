@@ -1,0 +1,38 @@
+"""What drills on a cluster have in common: their scene, and what must hold."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from tests.drills.cluster.judging import drilled
+from tests.drills.cluster.stage import Fault, Stage, staged
+from tests.drills.drill import CannotError, Drill, Form, Result
+from tests.drills.speech import SHARED
+
+_MUST: Final = (
+    "no call fails, no answer is wrong; every stream is complete, no digit lost or doubled; "
+    "nothing is stuck after"
+)
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(_form: Form) -> AsyncIterator[Stage]:
+    """A release on both, which hears digits."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stage = await asyncio.to_thread(stack.enter_context, staged(SHARED))
+        except LookupError as exc:
+            raise CannotError(str(exc)) from exc
+        yield stage
+
+
+def on_cluster(name: str, title: str, fault: Fault) -> Drill:
+    """The fault beside calls and streams from pods; it leaves the cluster as it was."""
+
+    async def run(stage: Stage, _form: Form) -> Result:
+        return await asyncio.to_thread(drilled, stage, fault)
+
+    return Drill(name, title, _MUST, two_nodes, run, short=False, cluster=True)

@@ -122,6 +122,7 @@ def test_parts_do_not_run_into_each_other(client: Call) -> None:
     texts = seen()
     many = [
         ("acme", ("ab", "c"), "x"),
+        ("acm", ("ab", "c"), "x"),
         ("acme", ("a", "bc"), "x"),
         ("acme", ("abc", "x"), ""),
         ("acm", ("eab", "c"), "x"),

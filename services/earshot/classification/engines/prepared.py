@@ -21,7 +21,7 @@ from earshot.classification.engines.network import Model
 from earshot.weights import Kind, Located
 
 # To be counted up whenever :mod:`earshot.classification.engines.export` makes something else of the same.
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 INSTALLED: Final = Path(sys.prefix) / "share" / "earshot"
 NOT_EXPORTED: Final = "NOT_EXPORTED"
 _NOT_MADE: Final = frozenset({NOT_EXPORTED, "CACHE_NOT_WRITABLE"})

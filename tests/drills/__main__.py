@@ -31,6 +31,10 @@ async def done(wanted: Sequence[Drill], form: Form) -> AsyncIterator[Row]:
                 for drill in rest:
                     yield Row.of(drill, Result(), 0.0, skipped=str(exc))
                 continue
+            except Exception as exc:  # the other scenes are still worth making
+                for drill in rest:
+                    yield Row.of(drill, Result(broken=[f"{type(exc).__name__}: {exc}"]), 0.0)
+                continue
             for drill in rest:
                 yield await _done(drill, made, form)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.drills.stack import Setup, Stack, running
 _PLACES = ("usr/lib/*/faketime/libfaketimeMT.so.1", "usr/lib/faketime/libfaketimeMT.so.1")
 _JUMPS = ("+2h", "-1h", "+30d", "-10s", "+0")  # from the true time; each is held for a while
 _STREAMS = 4
+_UP = (sys.executable, "-m", "tests.drills.clocked")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ async def _scene(_: Form) -> AsyncIterator[_World]:
         clock = Path(folder) / "clock"
         clock.write_text("+0")
         environment = {
-            "LD_PRELOAD": str(library),
+            "EARSHOT_DRILL_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no clock that is set moves
         }
-        async with running(Setup("faster-whisper", CHECKPOINT, environment=environment)) as stack:
+        setup = Setup("faster-whisper", CHECKPOINT, environment=environment, up=_UP)
+        async with running(setup) as stack:
             yield _World(stack, clock)
 
 
@@ -75,7 +78,7 @@ async def _streamed(stack: Stack, spoken: list[Recording]) -> list[list[str]]:
 
 DRILL = Drill(
     "clock",
-    "the clock set two hours ahead, an hour back, a month ahead, under calls and streams that reconnect",
+    "the services' clock set two hours ahead, an hour back, a month ahead, under calls and streams that reconnect",
     "no call fails, no word is lost or doubled",
     _scene,
     _run,

@@ -78,7 +78,7 @@ async def _streamed(stack: Stack, spoken: list[Recording]) -> list[list[str]]:
 
 DRILL = Drill(
     "clock",
-    "the services' clock set two hours ahead, an hour back, a month ahead, under calls and streams that reconnect",
+    "the services' clock set two hours ahead, an hour back, a month ahead, under calls and live streams",
     "no call fails, no word is lost or doubled",
     _scene,
     _run,

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # without a GPU can have the smaller CPU build by pip's own settings (PIP_EXTRA_INDEX_URL).
 TORCH ?= torch==2.13.0
 
-.PHONY: install demo test test-cluster drills fuzz bench lint protos clean
+.PHONY: install demo test test-cluster drills fuzz bench lint protos lock audit clean
 
 install: $(VENV)/.installed
 
@@ -61,6 +61,23 @@ lint: install
 # After a change of a .proto file.
 protos: install
 	$(BIN)/python protos/generate.py
+
+# What goes into the image, locked anew: after a change of dependencies, and before a release. torch is
+# chosen when the image is built; by its CPU build here nothing of CUDA comes into the lock. LOCK_TORCH names
+# another place than PyTorch's own index to read it from.
+LOCK_TORCH ?= --torch-backend cpu
+LOCK := uv pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	--python-platform x86_64-manylinux_2_28
+lock: install
+	$(BIN)/$(LOCK) $(LOCK_TORCH) --no-emit-package torch --no-emit-package triton \
+		--extra stt --extra classification --extra tracing \
+		--output-file deploy/image/requirements.txt pyproject.toml
+	$(BIN)/$(LOCK) --output-file deploy/image/build.txt deploy/image/build.in
+
+# Asks a public database about every locked release: needs the network.
+audit: install
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement deploy/image/requirements.txt
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement deploy/image/build.txt
 
 clean:
 	rm -rf $(VENV)

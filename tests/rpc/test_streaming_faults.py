@@ -347,6 +347,7 @@ async def test_an_engine_that_dies_in_mid_stream_costs_nothing(start_speech: Sta
 
 async def test_an_engine_that_fails_fails_its_stream_alone(start_speech: Start) -> None:
     async with start_speech("crash") as service:
-        _, error = await _ends(service, requests(config(), CHUNKS))
+        # A stretch, and no more: gRPC may lose why a stream ends where its caller still writes.
+        _, error = await _ends(service, requests(config(), CHUNKS[:120]))
         assert (type(error), error.reason) == (errors.InternalError, "ENGINE_FAULT")
         assert (await converse(service, config(), cut(silence(3).tobytes()))).summary.complete

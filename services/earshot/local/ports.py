@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from collections import deque
@@ -16,7 +17,7 @@ LOOPBACK: Final = "127.0.0.1"
 _RANGE: Final = range(20_000, 32_000)
 # A port that was given away is free until its server binds it. Until then, and as long as this process
 # lives, nobody else is given it: its name in the kernel's table of abstract sockets is ours.
-_LEASES: Final[deque[socket.socket]] = deque()
+_LEASES: Final[deque[int]] = deque()  # descriptors: they end with the process
 _MOST_LEASES: Final = 256  # older ones are bound by now, or will never be
 
 
@@ -52,7 +53,7 @@ def _lease(port: int) -> bool:
     except OSError:
         lease.close()
         return False
-    _LEASES.append(lease)
+    _LEASES.append(lease.detach())
     if len(_LEASES) > _MOST_LEASES:
-        _LEASES.popleft().close()
+        os.close(_LEASES.popleft())
     return True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from earshot.client import Client
+from earshot.client import Client, RetryPolicy
 from tests.cluster.access import forwarded
 from tests.cluster.conftest import IMAGE
 from tests.cluster.kube import Namespace, Release, until
@@ -45,7 +45,8 @@ def target(defaults: Release) -> Iterator[str]:
 
 
 def test_from_install_to_the_first_answer(began: float, target: str, figure: Callable[[str], None]) -> None:
-    with Client(target) as client:
+    # Pods are ready to Kubernetes a moment before they are so to an Envoy that has just started.
+    with Client(target, retry=RetryPolicy(max_attempts=100, maximum=0.5)) as client:
         assert "review" in client.recognize(CLIP).text
     took = time.monotonic() - began
     figure(f"{took:.1f} s")

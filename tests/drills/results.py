@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from tests.drills.drill import Count, Drill, Result
 
@@ -72,11 +72,7 @@ def load() -> list[Row]:
     """What is kept."""
     if not SAVED.exists():
         return []
-    return [_row(saved) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
-
-
-def _row(saved: dict[str, Any]) -> Row:
-    return Row(**saved)
+    return [Row(**saved) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
 
 
 def save(rows: Iterable[Row]) -> None:

@@ -30,6 +30,7 @@ import yaml
 
 from earshot.gen.v1 import speech_pb2, speech_pb2_grpc
 from earshot.local.ports import free_ports
+from earshot.runtime.pulse import Pulse
 from tests.envoy.test_whole import Whole, earshot, up
 from tests.monitoring.asking import Prometheus
 from tests.monitoring.hurried import hurried, timeless
@@ -211,9 +212,9 @@ def held_back(process: psutil.Process) -> Iterator[None]:
 
 def _moves(process: psutil.Process) -> None:
     """Waits until it has had a processor."""
-    clock = (~process.pid << 3) | 2  # clock_getcpuclockid(3)
-    before = time.clock_gettime(clock)
-    until(lambda: time.clock_gettime(clock) != before, pause=0.001)
+    pulse = Pulse(process.pid)
+    pulse.look(at_work=True)
+    until(lambda: pulse.look(at_work=True) == 0, pause=0.001)
 
 
 def test_without_envoy(case: Case) -> None:

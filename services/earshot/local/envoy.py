@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from earshot.local.traces import Collector
 
 START_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 5.0
 DRAIN_SECONDS: Final = 10  # how long calls in flight may go on once we stop
 _ACTIVE: Final = "http.edge.downstream_rq_active"
 
@@ -74,18 +75,12 @@ class Envoy:
             self.child = await Child.start(self._command(), os.environ, self._state.logs / "envoy.log")
         except OSError as exc:
             raise errors.FailedPreconditionError(f"Envoy cannot be started: {exc}") from exc
-        try:
-            await asyncio.wait_for(self._ready(self.child), START_SECONDS)
-        except TimeoutError as exc:
-            await self.stop()
-            raise errors.FailedPreconditionError(
-                f"Envoy was not ready within {START_SECONDS:.0f} s: {self.child.obituary()}"
-            ) from exc
+        await self.child.ready("Envoy", self._answers, START_SECONDS, patience=_STOP_SECONDS)
 
     async def stop(self) -> None:
         """Ends it; calls still in flight are cut."""
         if self.child is not None:
-            await self.child.stop(patience=5.0)
+            await self.child.stop(patience=_STOP_SECONDS)
 
     async def drain(self) -> None:
         """Takes no new clients and waits for the calls in flight, ``DRAIN_SECONDS`` at most."""
@@ -119,13 +114,8 @@ class Envoy:
     async def _idle(self) -> bool:
         return await self.figure(_ACTIVE) == 0
 
-    async def _ready(self, child: Child) -> None:
-        while child.alive:
-            with suppress(errors.UnavailableError):
-                await http.fetch(self.admin_port, "/ready")
-                return
-            await asyncio.sleep(0.05)
-        raise errors.FailedPreconditionError(f"Envoy did not start: {child.obituary()}")
+    async def _answers(self) -> bool:
+        return await http.answers(self.admin_port, "/ready")
 
     def _parameters(self) -> Parameters:
         return Parameters(

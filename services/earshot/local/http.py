@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 
@@ -19,6 +20,14 @@ async def fetch(port: int, path: str, *, method: str = "GET") -> str:
         UnavailableError: nobody answered, or the answer was not 200.
     """
     return await asyncio.to_thread(_fetch, port, path, method)
+
+
+async def answers(port: int, path: str) -> bool:
+    """Whether somebody answers there, with 200."""
+    with suppress(errors.UnavailableError):
+        await fetch(port, path)
+        return True
+    return False
 
 
 def _fetch(port: int, path: str, method: str) -> str:

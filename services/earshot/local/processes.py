@@ -10,12 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from earshot import errors
+
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 LAUNCHER: Final = Path(__file__).with_name("launch.py")
 TAIL_BYTES: Final = 4096  # of a log, to find its last line in
+_PAUSE_SECONDS: Final = 0.05  # between two looks whether a child answers
 
 
 class Child:
@@ -50,6 +53,27 @@ class Child:
     @property
     def alive(self) -> bool:
         return self._process.returncode is None
+
+    async def ready(
+        self, title: str, answers: Callable[[], Awaitable[bool]], seconds: float, *, patience: float
+    ) -> None:
+        """Waits until it ``answers``; stops it, with ``patience``, where it does not within ``seconds``.
+
+        Raises:
+            FailedPreconditionError: it ended instead, or did not get ready in time.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while self.alive:
+                    if await answers():
+                        return
+                    await asyncio.sleep(_PAUSE_SECONDS)
+        except TimeoutError as exc:
+            await self.stop(patience)
+            raise errors.FailedPreconditionError(
+                f"{title} was not ready within {seconds:.0f} s: {self.obituary()}"
+            ) from exc
+        raise errors.FailedPreconditionError(f"{title} did not start: {self.obituary()}")
 
     async def exited(self) -> None:
         """Returns once the child is gone, and all that it started with it."""

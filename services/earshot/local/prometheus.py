@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 NAMESPACE: Final = "local"  # targets are labelled as in a cluster, so that one set of queries fits both
 RELEASE: Final = "earshot"
 START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 5.0
 _SCRAPE: Final = "2s"
 _KEPT: Final = "24h"
 _LOOK_SECONDS: Final = 0.5  # between two looks at who runs
@@ -82,13 +82,7 @@ class Prometheus:
         config.write_text(json.dumps(self._config()), encoding="utf-8")
         self._write_targets()
         self._child = await Child.start(self._command(config), os.environ, self._log)
-        try:
-            await asyncio.wait_for(self._ready(self._child), START_SECONDS)
-        except TimeoutError as exc:
-            await self.stop()
-            raise errors.FailedPreconditionError(
-                f"Prometheus was not ready within {START_SECONDS:.0f} s: {self._child.obituary()}"
-            ) from exc
+        await self._child.ready("Prometheus", self._answers, START_SECONDS, patience=_STOP_SECONDS)
         self._following = asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
@@ -96,7 +90,7 @@ class Prometheus:
         if self._following is not None:
             await cancel(self._following)
         if self._child is not None:
-            await self._child.stop(patience=5.0)
+            await self._child.stop(patience=_STOP_SECONDS)
 
     async def _follow(self) -> None:
         """Replicas come and go, and have new ports when they come back."""
@@ -113,13 +107,8 @@ class Prometheus:
         made.replace(self._folder / "targets.json")
         self._written = targets
 
-    async def _ready(self, child: Child) -> None:
-        while child.alive:
-            with suppress(errors.UnavailableError):
-                await http.fetch(self.port, "/-/ready")
-                return
-            await asyncio.sleep(0.05)
-        raise errors.FailedPreconditionError(f"Prometheus did not start: {child.obituary()}")
+    async def _answers(self) -> bool:
+        return await http.answers(self.port, "/-/ready")
 
     def _config(self) -> dict[str, Any]:
         discovery = [{"files": [str(self._folder / "targets.json")]}]

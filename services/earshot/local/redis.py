@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 START_SECONDS: Final = 30.0  # it may have much to read
 _PATIENCE: Final = 1.0  # seconds for one answer
+_STOP_SECONDS: Final = 10.0
 
 
 class Redis:
@@ -45,28 +46,19 @@ class Redis:
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self.child = await Child.start(self._command(), os.environ, self._log)
-        try:
-            await asyncio.wait_for(self._ready(self.child), START_SECONDS)
-        except TimeoutError as exc:
-            await self.stop()
-            raise errors.FailedPreconditionError(
-                f"Redis was not ready within {START_SECONDS:.0f} s: {self.child.obituary()}"
-            ) from exc
+        await self.child.ready("Redis", self._answers, START_SECONDS, patience=_STOP_SECONDS)
 
     async def stop(self) -> None:
         """Ends it, once it has written what it knows."""
         if self.child is not None:
-            await self.child.stop(patience=10.0)
-
-    async def _ready(self, child: Child) -> None:
-        while child.alive:
-            with suppress(OSError, TimeoutError):
-                if await asyncio.wait_for(self._answers(), _PATIENCE):
-                    return
-            await asyncio.sleep(0.05)
-        raise errors.FailedPreconditionError(f"Redis did not start: {child.obituary()}")
+            await self.child.stop(patience=_STOP_SECONDS)
 
     async def _answers(self) -> bool:
+        with suppress(OSError, TimeoutError):
+            return await asyncio.wait_for(self._pings(), _PATIENCE)
+        return False
+
+    async def _pings(self) -> bool:
         """Not while it still reads what it knew."""
         reader, writer = await asyncio.open_unix_connection(self._socket)
         try:

@@ -45,6 +45,10 @@ class Model:
     runtime: str
     batch_tokens: int = 0  # padded, that it takes best at once; 0: as suits one core
 
+    def tokens_at_once(self, usual: int) -> int:
+        """Padded tokens of a batch; ``usual`` suits one core. One: no two rows may share it."""
+        return 1 if self.traits.pad_token is None else self.batch_tokens or usual
+
     def run(self, rows: Sequence[Encoding]) -> tuple[Floats, NDArray[np.int64]]:
         """What the network says of the rows, padded to the longest, and the mask, [rows, tokens]."""
         fields = self.fields(rows)

@@ -96,8 +96,7 @@ class NliEngine:
         self._model = model
         self._verdicts = Verdicts.of(model.traits.label2id)
         self._pairs = PairEncoder(model.tokenizer, model.traits.window)
-        padded = model.traits.pad_token is not None
-        self._batch_tokens = (model.batch_tokens or _BATCH_TOKENS) if padded else 1
+        self._batch_tokens = model.tokens_at_once(_BATCH_TOKENS)
 
     def classify(
         self, requests: Sequence[ClassificationRequest], cancelled: Callable[[], bool]

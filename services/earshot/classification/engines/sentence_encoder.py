@@ -25,8 +25,7 @@ class SentenceEncoder:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._pool = _POOLING[model.traits.pooling]
-        padded = model.traits.pad_token is not None
-        self._batch_tokens = (model.batch_tokens or _BATCH_TOKENS) if padded else 1
+        self._batch_tokens = model.tokens_at_once(_BATCH_TOKENS)
         model.tokenizer.enable_truncation(model.traits.window)
 
     def encode(self, texts: Sequence[str], cancelled: Callable[[], bool]) -> Floats:

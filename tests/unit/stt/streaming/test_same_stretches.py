@@ -7,7 +7,7 @@ words than the one that did not. That an engine says the same of the same stretc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -19,6 +19,7 @@ from earshot.runtime.task import Job, Result
 from earshot.stt.streaming import wire
 from earshot.stt.streaming.listen_task import ListenTask
 from earshot.stt.types import Samples
+from tests.unit.audio.streaming import cut
 from tests.unit.stt.engines.conftest import Spoken, digits, never
 
 __all__ = ["digits"]  # a fixture
@@ -37,14 +38,6 @@ def encoded(samples: Samples, *sizes: int) -> bytes:
     """As the client sends it, where it was given pieces of these sizes in bytes."""
     encoder = transcoding.codec("opus:24k").new()
     return b"".join([*map(encoder.encode, cut(samples.tobytes(), *sizes)), encoder.finish()])
-
-
-def cut(data: bytes, *sizes: int) -> Iterator[bytes]:
-    at = 0
-    while at < len(data):
-        for size in sizes:
-            yield data[at : at + size]
-            at += size
 
 
 class Listener:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from earshot.classification import __main__ as classification
@@ -17,6 +22,7 @@ from earshot.classification.engines.selection import Selection as TextSelection
 from earshot.classification.settings import ClassificationSettings
 from earshot.gen.v1 import classification_pb2_grpc, speech_pb2_grpc, usage_pb2_grpc
 from earshot.local.ports import free_ports
+from earshot.runtime import logs
 from earshot.stt import __main__ as stt
 from earshot.stt.engines.selection import Selection as SpeechSelection
 from earshot.stt.settings import SpeechSettings
@@ -120,3 +126,24 @@ def start_texts() -> Start:
             yield running
 
     return start
+
+
+@pytest.fixture
+def logged(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[pytest.CaptureFixture[str]]:
+    """All that this process and its workers write, at all levels, in the form that a service has."""
+    with os.fdopen(1, "w", buffering=1, closefd=False) as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        monkeypatch.setattr(logging.getLogger(), "handlers", [])
+        logs.configure("debug", "test", "test")
+        yield capfd
+    structlog.reset_defaults()
+    logs._bound.clear()
+    logs._calls.clear()
+
+
+def log_lines(logged: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any]]:
+    """The lines about ``event`` that have been written since the last look."""
+    lines = (json.loads(line) for line in logged.readouterr().out.splitlines() if line.startswith("{"))
+    return [line for line in lines if line["event"] == event]

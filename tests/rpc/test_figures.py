@@ -13,12 +13,11 @@ import psutil
 import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
-from structlog.testing import capture_logs
 
 from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.runtime import catalog
 from tests.rpc import clips
-from tests.rpc.conftest import Running, Start, free_port
+from tests.rpc.conftest import Running, Start, free_port, log_lines
 from tests.rpc.test_life import Process
 
 CLIP = clips.wav(0.5)
@@ -184,12 +183,13 @@ def _states(families: list[Metric]) -> dict[str, float]:
     return {one.name: one.value for one in samples if one.name in {"earshot_ready", "earshot_draining"}}
 
 
-async def test_the_log_line_says_where_the_time_went(start_speech: Start) -> None:
+async def test_the_log_line_says_where_the_time_went(
+    start_speech: Start, logged: pytest.CaptureFixture[str]
+) -> None:
     async with start_speech() as service:
-        with capture_logs() as lines:
-            await service.speech.Recognize(REQUEST, metadata=(("x-request-id", "r-1"),))
-            await figures(service, counted(1))
-    (line,) = [line for line in lines if line["event"] == "call"]
+        await service.speech.Recognize(REQUEST, metadata=(("x-request-id", "r-1"),))
+        await figures(service, counted(1))
+    (line,) = log_lines(logged, "call")
     assert (line["request_id"], line["method"], line["code"]) == ("r-1", "Recognize", "OK")
     assert line["audio_seconds"] == 0.5
     assert line["codec"] == "wav"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import sys
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import pytest
-import structlog
 
 from earshot.gen.v1 import audio_pb2, classification_pb2, speech_pb2
 from earshot.runtime import logs
@@ -125,20 +123,6 @@ TEXT_PATHS: dict[str, tuple[str, Path, str]] = {
     "speech, engine fails": ("crash", _hear(), "INTERNAL"),
     "speech that is none": ("fake", _hear(content=f"{CANARY} ".encode() * 99), "INVALID_ARGUMENT"),
 }
-
-
-@pytest.fixture
-def logged(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[pytest.CaptureFixture[str]]:
-    """All that this process and its workers write, at all levels, in the form that a service has."""
-    with os.fdopen(1, "w", buffering=1, closefd=False) as output:
-        monkeypatch.setattr(sys, "stdout", output)
-        monkeypatch.setattr(logging.getLogger(), "handlers", [])
-        logs.configure("debug", "test", "test")
-        yield capfd
-    structlog.reset_defaults()
-    logs._bound.clear()
 
 
 async def _outcome(path: Path, service: Running) -> tuple[str, str]:

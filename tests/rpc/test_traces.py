@@ -14,7 +14,6 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from structlog.testing import capture_logs
 
 from earshot import errors
 from earshot.client import AsyncClient
@@ -23,7 +22,7 @@ from earshot.runtime.settings import ServiceSettings
 from earshot.runtime.tracing import tracing
 from tests.collector import Collector, collecting
 from tests.rpc import clips
-from tests.rpc.conftest import Start
+from tests.rpc.conftest import Start, log_lines
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"  # the ids of the standard's examples
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{CALLER}-01", f"00-{TRACE}-{CALLER}-00"
@@ -78,17 +77,16 @@ def _stages(spans: dict[tuple[str, str], Any], service: str, whole: Any) -> set[
 
 
 async def test_a_fault_has_its_trace_in_the_log_and_in_the_details(
-    collector: Collector, start_speech: Start
+    collector: Collector, start_speech: Start, logged: pytest.CaptureFixture[str]
 ) -> None:
-    with capture_logs() as lines:
-        async with start_speech("crash", otlp_endpoint=collector.url, trace_share=1.0) as service:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await service.speech.Recognize(REQUEST)
+    async with start_speech("crash", otlp_endpoint=collector.url, trace_share=1.0) as service:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await service.speech.Recognize(REQUEST)
     trailers = dict(caught.value.trailing_metadata())
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
-    (line,) = [line for line in lines if line["event"] == "call"]
+    (line,) = log_lines(logged, "call")
     (span,) = [span for (_, name), span in collector.spans.items() if "/" in name]
     assert (
         info.metadata["trace_id"] == trailers["earshot-trace-id"] == line["trace_id"] == span.trace_id.hex()

@@ -19,6 +19,7 @@ from earshot import __version__
 from earshot.runtime import catalog
 from earshot.runtime.calls import Call
 from earshot.runtime.catalog import Spec
+from earshot.runtime.tallies import Counts, Spreads
 
 _OURS: Final = "earshot_"
 MetricT = TypeVar("MetricT", Counter, Gauge, Histogram)
@@ -38,13 +39,13 @@ class Metrics:
         self.registry = registry = _Registry(component)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
-        self.requests = _counter(registry, catalog.REQUESTS)
-        self.request_seconds = _histogram(registry, catalog.REQUEST_SECONDS)
-        self.first_response_seconds = _histogram(registry, catalog.FIRST_RESPONSE_SECONDS)
-        self.in_flight = _gauge(registry, catalog.IN_FLIGHT)
-        self.stage_seconds = _histogram(registry, catalog.STAGE_SECONDS)
-        self.received_bytes = _counter(registry, catalog.RECEIVED_BYTES)
-        self.sent_bytes = _counter(registry, catalog.SENT_BYTES)
+        self._requests = Counts(registry, catalog.REQUESTS)
+        self._request_seconds = Spreads(registry, catalog.REQUEST_SECONDS)
+        self._first_response_seconds = Spreads(registry, catalog.FIRST_RESPONSE_SECONDS)
+        self._in_flight = Counts(registry, catalog.IN_FLIGHT)
+        self._stage_seconds = Spreads(registry, catalog.STAGE_SECONDS)
+        self._received_bytes = Counts(registry, catalog.RECEIVED_BYTES)
+        self._sent_bytes = Counts(registry, catalog.SENT_BYTES)
         self.rejected = _counter(registry, catalog.REJECTED)
         self.admitted = _gauge(registry, catalog.ADMITTED)
         self.queue_depth = _gauge(registry, catalog.QUEUE_DEPTH)
@@ -79,21 +80,21 @@ class Metrics:
 
     def begin(self, method: str) -> None:
         """A call has arrived."""
-        self.in_flight.labels(method).inc()
+        self._in_flight.of(method).value += 1
 
     def count(self, call: Call, seconds: float) -> None:
         """A call has ended, ``seconds`` after its arrival."""
-        self.in_flight.labels(call.method).dec()
-        self.requests.labels(call.method, call.code.name, call.client).inc()
+        method, client = call.method, call.client
+        self._in_flight.of(method).value -= 1
+        self._requests.of(method, call.code.name, client).value += 1
         exemplar = {"trace_id": call.trace_id} if call.trace and call.trace.sampled else None
-        self.request_seconds.labels(call.method, call.client).observe(seconds, exemplar)
+        self._request_seconds.of(method, client).observe(seconds, exemplar)
         if call.responded is not None:
-            self.first_response_seconds.labels(call.method).observe(call.responded - call.began)
-        bytes_of = (call.method, call.codec, call.client)
-        self.received_bytes.labels(*bytes_of).inc(call.received_bytes)
-        self.sent_bytes.labels(*bytes_of).inc(call.sent_bytes)
+            self._first_response_seconds.of(method).observe(call.responded - call.began)
+        self._received_bytes.of(method, call.codec, client).value += call.received_bytes
+        self._sent_bytes.of(method, call.codec, client).value += call.sent_bytes
         for stage, spent in call.stages.items():
-            self.stage_seconds.labels(call.method, stage).observe(spent)
+            self._stage_seconds.of(method, stage).observe(spent)
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
         """Serves /metrics from a thread. Gives the port, and what stops it."""

@@ -1,12 +1,9 @@
-"""Whether another process still does anything, by what the kernel counts."""
+"""Whether a child process still does anything, by what the kernel counts."""
 
 from __future__ import annotations
 
+import os
 import time
-from pathlib import Path
-from typing import Final
-
-_STOPPED: Final = "T"  # proc(5): by a signal; nothing but a signal lets it go on
 
 
 class Pulse:
@@ -41,8 +38,8 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _is_stopped(pid: int) -> bool:
+    """By a signal, so that nothing but a signal lets it go on; as the kernel tells its parent."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
     except OSError:
         return False
-    return stat.rpartition(")")[2].split()[0] == _STOPPED

@@ -6,11 +6,12 @@ import asyncio
 import re
 import threading
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from earshot.gen.v1 import audio_pb2
@@ -21,6 +22,7 @@ from earshot.runtime.calls import Call, Stage
 from earshot.runtime.catalog import Kind
 from earshot.runtime.labels import CLIENT_HEADER, OTHER, Clients
 from earshot.runtime.metrics import Metrics
+from earshot.runtime.tallies import Spreads
 
 Config = audio_pb2.RecognitionConfig
 Explicit = audio_pb2.ExplicitDecodingConfig
@@ -141,6 +143,48 @@ def test_it_is_served_as_prometheus_reads_it() -> None:
     assert samples["earshot_model_info"].labels["engine"] == 'a "b"'
     assert "component" not in samples["process_open_fds"].labels
     assert not [name for name in samples if name.endswith("_created")]
+
+
+def test_calls_are_counted_as_prometheus_counts() -> None:
+    """Up to a bound means the bound too; the newest exemplar of a bucket stays."""
+    registry = CollectorRegistry()
+    spreads = Spreads(registry, catalog.REQUEST_SECONDS)
+    theirs = Histogram("theirs", "", registry=registry, buckets=catalog.SECONDS)
+    for number, value in enumerate((0.0, 0.001, 0.0011, 0.3, 0.5, 60.0, 61.0, 0.4)):
+        theirs.observe(value)
+        spreads.of("Recognize", "app").observe(value, {"trace_id": str(number)} if value > 0.3 else None)
+    ours, others = (
+        {
+            (sample.name.removeprefix(family.name), sample.labels.get("le")): sample
+            for sample in family.samples
+        }
+        for family in registry.collect()
+    )
+    assert {at: sample.value for at, sample in ours.items()} == {
+        at: sample.value for at, sample in others.items()
+    }
+    exemplars = {at: one.exemplar.labels["trace_id"] for (_, at), one in ours.items() if one.exemplar}
+    assert exemplars == {"0.5": "7", "60.0": "5", "+Inf": "6"}
+
+
+def test_figures_of_calls_can_be_read_while_new_ones_come() -> None:
+    """Who scrapes does so from another thread."""
+    metrics, stop = Metrics("stt"), threading.Event()
+
+    def scrape() -> int:
+        pages = 0
+        while not stop.is_set():
+            generate_latest(metrics.registry)
+            pages += 1
+        return pages
+
+    with ThreadPoolExecutor(1) as pool:
+        scraping = pool.submit(scrape)
+        for number in range(3000):
+            metrics.begin(f"Method{number}")
+            metrics.count(Call(method=f"Method{number}", stages=dict.fromkeys(Stage, 0.1)), 0.1)
+        stop.set()
+        assert scraping.result()
 
 
 def test_a_page_of_a_busy_replica_is_small() -> None:

@@ -22,7 +22,7 @@ import psutil
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from benchmarks import harness, saturation
+from benchmarks import cpu, harness, saturation
 from benchmarks.harness import Figure, Ratio, Report, Scale, Table
 from benchmarks.saturation import Caller
 from benchmarks.stack import free_port
@@ -50,8 +50,7 @@ class Watched:
 
     def cpu_seconds(self) -> float:
         """Of the front process alone: it counts and logs."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        return cpu.seconds(self.process)
 
 
 def measure(scale: Scale) -> Report:
@@ -147,7 +146,7 @@ def compare(
     """Calls a second, and the front process's time for each."""
     method, request = call
     callers = {one: Caller(service.target, method, str) for one, service in services.items()}
-    count, rounds = scale.of((1500, 15), (100, 2))
+    count, rounds = scale.of((400, 60), (100, 2))
     spent: dict[str, list[float]] = {one: [] for one in services}
 
     def run(one: str) -> float:

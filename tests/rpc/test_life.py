@@ -87,6 +87,18 @@ def _workers() -> list[int]:
     return [one.pid for one in sorted(workers, key=lambda one: one.create_time())]
 
 
+async def test_engines_give_way_and_nobody_else_does(start_speech: Start, start_texts: Start) -> None:
+    own = psutil.Process().nice()
+    async with start_speech(), start_texts():
+        pools = [(psutil.Process(pid).cmdline()[-1].partition("-")[0], pid) for pid in _workers()]
+        assert sorted((pool, psutil.Process(pid).nice() - own) for pool, pid in pools) == [
+            ("decoders", 0),
+            ("engines", 5),
+            ("engines", 5),
+            ("listener", 0),
+        ]
+
+
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 async def test_reflection_lists_and_describes_both_services(start_speech: Start, version: str) -> None:
     async with start_speech() as service:

@@ -11,6 +11,7 @@ from earshot.classification import wire
 from earshot.classification.types import ClassificationOptions, ClassificationRequest, Engine, Loader
 from earshot.runtime.blobs import Blob
 from earshot.runtime.factories import named
+from earshot.runtime.priority import give_way
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 
 
@@ -47,6 +48,7 @@ def make(options: dict[str, str]) -> EngineTask:
     loader = cast("Loader", named(rest.pop("loader")))
     engine = loader(rest.pop("model"), rest)
     _warm_up(engine)
+    give_way()
     return EngineTask(engine)
 
 

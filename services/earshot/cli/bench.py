@@ -97,7 +97,7 @@ def bench(  # noqa: PLR0913, PLR0917 - a command line
     """Put a load on a service and say how it bears it: rates, percentiles, errors by code.
 
     Nothing is tried again. Answers are held against the first one to the same input: "changed" counts those
-    that differ. Queue and engine are means that the service gives. Needs no extra.
+    that differ. Queue and engine are means that the service gives. Ctrl-C ends it early. Needs no extra.
     """
     from earshot.load.driver import Pace
 
@@ -106,8 +106,10 @@ def bench(  # noqa: PLR0913, PLR0917 - a command line
     given = _Given(audio, lines, _sizes(texts_per_call))
     works = _works(_weights(mix), given, inputs.some_labels(labels, label, labels_file))
     with reaching(target):
-        report = asyncio.run(_run(target, works, pace, timeout))
+        report, interrupted = asyncio.run(_run(target, works, pace, timeout))
     _print(report, as_json=as_json)
+    if interrupted:
+        raise typer.Exit(ExitCode.INTERRUPTED)
     if report.failed:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -121,16 +123,27 @@ class _Given:
     sizes: list[int]  # texts in a call
 
 
-async def _run(target: str, works: Sequence[tuple[Work, float]], pace: Pace, timeout: float) -> LoadReport:  # noqa: ASYNC109
+async def _run(  # what there is, and whether Ctrl-C has ended it
+    target: str,
+    works: Sequence[tuple[Work, float]],
+    pace: Pace,
+    timeout: float,  # noqa: ASYNC109
+) -> tuple[LoadReport, bool]:
     from earshot.client import AsyncClient, RetryPolicy
     from earshot.load.driver import Driver
+    from earshot.local.signals import until_signal
 
     once = RetryPolicy(max_attempts=1)
     async with AsyncClient(target, timeout=timeout, retry=once, **client_options()) as client:
         driver = Driver(client, works, pace)
         await driver.warm_up()
         with progress.bar("", pace.calls or pace.seconds) as advance:
-            return await driver.run(_teller(advance, pace))
+
+            async def load() -> None:
+                await driver.run(_teller(advance, pace))
+
+            interrupted = await until_signal(load())
+        return driver.report(), interrupted
 
 
 def _teller(advance: progress.Advance, pace: Pace) -> Callable[[float, Tally], None]:

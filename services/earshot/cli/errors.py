@@ -92,7 +92,8 @@ def reaching(target: str) -> Iterator[None]:
         yield
     except errors.UnavailableError as error:
         message = (
-            f"no service at {target}: {error.message}; start one with `earshot up`, or name it by --target"
+            f"no service at {target}: {error.message}; start one with `earshot up`, or name it by --target; "
+            "one that wants TLS is reached with --ca"
         )
         raise errors.UnavailableError(message, reason=error.reason) from error
 
@@ -105,5 +106,6 @@ def say(message: str) -> None:
 def _missing_library(error: ModuleNotFoundError, extra: str) -> ExitCode:
     if not extra or (error.name or "").partition(".")[0] == "earshot":
         raise error
-    say(f"this needs the library {error.name}, which is not installed: pip install 'earshot[{extra}]'")
+    how = f"pip install '.[{extra}]' in the checkout"
+    say(f"this needs the library {error.name}, which is not installed: {how}")
     return ExitCode.FAILED

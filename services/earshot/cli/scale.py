@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from earshot.cli import stacks
+
+_SERVICES: Final = ("stt", "classification")
+_MOST: Final = 64  # replicas
 
 app = typer.Typer(add_completion=False)
 
@@ -29,6 +32,9 @@ def scale(
 
 def _parse(text: str) -> tuple[str, int]:
     name, _, count = text.partition("=")
-    if not name or not count.isdecimal():
-        raise typer.BadParameter(f"{text!r} is not of the form SERVICE=N, as stt=3")
+    if name not in _SERVICES or not count.isdecimal():
+        known = " or ".join(_SERVICES)
+        raise typer.BadParameter(f"{text!r} is not of the form SERVICE=N, as stt=3; services are {known}")
+    if not 1 <= int(count) <= _MOST:
+        raise typer.BadParameter(f"{text!r}: a service has 1 to {_MOST} replicas")
     return name, int(count)

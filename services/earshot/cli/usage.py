@@ -57,7 +57,10 @@ def _print(used: Usage) -> None:
     if used.quotas:
         output.print_rows(QUOTA_COLUMNS, map(_quota, used.quotas))
     if used.partial:
-        say("this is what one replica has counted; with EARSHOT_QUOTA_REDIS_URL all count together")
+        say(
+            "this is what one replica of one service has counted; all count together in a Redis: "
+            "`earshot up --redis`, or EARSHOT_QUOTA_REDIS_URL"
+        )
 
 
 def _row(record: UsageRecord, name: str = "") -> tuple[str, ...]:

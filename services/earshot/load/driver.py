@@ -52,6 +52,7 @@ class Driver:
         """``mix``: each work, and how often it comes, as a weight."""
         self._client, self._mix, self._pace = client, mix, pace
         self.tally = Tally()
+        self._started = time.monotonic()
 
     async def warm_up(self) -> None:
         """Each work once, uncounted; its answer is what later ones are held against. Raises its errors."""
@@ -60,11 +61,15 @@ class Driver:
 
     async def run(self, tell: Callable[[float, Tally], None] = lambda _seconds, _tally: None) -> LoadReport:
         """The whole load; ``tell`` is called as each call ends, with the seconds so far."""
-        started = time.monotonic()
+        self._started = started = time.monotonic()
         due = self._due(started)
         callers = [self._caller(due, started, tell) for _ in range(self._pace.at_a_time)]
         await asyncio.gather(*callers)
-        return self.tally.report(time.monotonic() - started)
+        return self.report()
+
+    def report(self) -> LoadReport:
+        """What has come of it so far."""
+        return self.tally.report(time.monotonic() - self._started)
 
     def _due(self, started: float) -> Iterator[tuple[Work, float]]:
         """The calls in their order, each with the time at which it is due."""

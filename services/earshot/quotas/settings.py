@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -57,6 +57,10 @@ class Price(_Entry):
         return self.thousand_characters * 1e9 / 1000
 
 
+_UNLIMITED: Final = Quota()
+_FREE: Final = Price()
+
+
 class QuotaSettings(ServiceSettings):
     """What either service can be told about quotas and costs."""
 
@@ -102,8 +106,8 @@ class QuotaSettings(ServiceSettings):
 
     def quota_of(self, client: str) -> Quota:
         """What ``client`` may use."""
-        return self.quotas.get(client) or self.quotas.get(_EVERYONE) or Quota()
+        return self.quotas.get(client) or self.quotas.get(_EVERYONE) or _UNLIMITED
 
     def price_of(self, model: str) -> Price:
         """What the work of ``model`` costs."""
-        return self.prices.get(model) or self.prices.get(_EVERYONE) or Price()
+        return self.prices.get(model) or self.prices.get(_EVERYONE) or _FREE

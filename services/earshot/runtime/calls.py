@@ -41,6 +41,7 @@ class Call:
     line: Line = NOBODY  # whose turn it waits for
     claimed_client: str = ""  # as the caller wrote it, for the services that we call for it
     wants_gzip: bool = False  # the answer, which is of texts
+    attempt: int = 1  # of the edge, the same call on another replica before
     began: float = field(default_factory=time.monotonic)
     responded: float | None = None  # when the first byte of an answer was ready, by time.monotonic
     answered: float | None = None  # when the response was ready to be sent, by time.monotonic

@@ -27,6 +27,11 @@ from earshot.runtime.tracing import Tracing
 
 _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
+_ATTEMPT_HEADER: Final = "x-envoy-attempt-count"
+# A call that this many replicas have no room for is told so: when all are full, to ask more of them takes
+# from the work what refusing costs.
+_ENOUGH: Final = 3
+_DIGITS: Final = 6
 REPLICA_TRAILER: Final = "earshot-replica"
 TRACE_TRAILER: Final = "earshot-trace-id"
 # Envoy tries what is RESOURCE_EXHAUSTED on another replica, which may have room; not where it sees this.
@@ -90,6 +95,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             line=self._clients.line(metadata),
             claimed_client=claimed_name(metadata),
             wants_gzip=compression.is_wanted(metadata),
+            attempt=_number(metadata.get(_ATTEMPT_HEADER, "")),
         )
 
 
@@ -169,16 +175,17 @@ class _Wrapped:
             raise exc
         error = exc if isinstance(exc, errors.EarshotError) else shortage(exc) or _fault(exc)
         self._answered(code_of(error), error.reason)
-        trailers = (*self._trailers(), *self._over_quota(error))
+        trailers = (*self._trailers(), *self._no_retry(error))
         return to_grpc_status(error, self._call.trace_id, trailers)
 
-    def _over_quota(self, error: errors.EarshotError) -> tuple[tuple[str, str], ...]:
-        """Counts that a quota has ended the call, and tells the proxy."""
-        if not isinstance(error, errors.QuotaExceededError):
-            return ()
-        quota = error.quota.name if error.quota else OTHER
-        self._metrics.quota_refused.labels(quota, self._call.client).inc()
-        return _NO_RETRY
+    def _no_retry(self, error: errors.EarshotError) -> tuple[tuple[str, str], ...]:
+        """Tells the proxy where no other replica would do better; counts what a quota has ended."""
+        if isinstance(error, errors.QuotaExceededError):
+            quota = error.quota.name if error.quota else OTHER
+            self._metrics.quota_refused.labels(quota, self._call.client).inc()
+            return _NO_RETRY
+        enough = isinstance(error, errors.ResourceExhaustedError) and self._call.attempt >= _ENOUGH
+        return _NO_RETRY if enough else ()
 
     def _trailers(self) -> tuple[tuple[str, str], ...]:
         """Who answered what, for callers to quote."""
@@ -197,6 +204,11 @@ class _Wrapped:
         log_call(call, now - call.began)
         if call.trace:
             call.trace.end(call)
+
+
+def _number(given: str | bytes) -> int:
+    """Of an attempt; the first where nothing is said, or nonsense."""
+    return int(given) if given.isdigit() and len(given) < _DIGITS else 1
 
 
 async def _write(context: Context, response: Message, patience: float) -> None:

@@ -86,7 +86,7 @@ class Tracing:
             from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
         except ModuleNotFoundError as exc:
             raise errors.FailedPreconditionError(
-                "EARSHOT_OTLP_ENDPOINT is set, and OpenTelemetry is missing: pip install 'earshot[tracing]'"
+                "EARSHOT_OTLP_ENDPOINT needs OpenTelemetry: pip install '.[tracing]' in the checkout"
             ) from exc
         resource = Resource.create(
             {

@@ -9,6 +9,7 @@ import numpy as np
 
 from earshot.runtime.blobs import Blob
 from earshot.runtime.factories import named
+from earshot.runtime.priority import give_way
 from earshot.runtime.task import Cancelled, Fault, Job, Result, one_by_one
 from earshot.stt import wire
 from earshot.stt.masking.types import Finder
@@ -57,4 +58,6 @@ def make(options: dict[str, str]) -> EngineTask:
     rest = dict(options)
     loader = cast("Loader", named(rest.pop("loader")))
     name_model = rest.pop("name_model", "")
-    return EngineTask(loader(rest.pop("model"), rest), name_model)
+    task = EngineTask(loader(rest.pop("model"), rest), name_model)
+    give_way()
+    return task

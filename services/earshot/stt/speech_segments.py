@@ -109,7 +109,9 @@ NOTHING_HEARD: Final = Carried(
 def _network() -> Path:
     package = find_spec("faster_whisper")  # finds the folder without importing the package
     if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("faster-whisper carries the speech detector: pip install 'earshot[stt]'")
+        raise ModuleNotFoundError(
+            "faster-whisper carries the speech detector: pip install '.[stt]' in the checkout"
+        )
     return Path(package.submodule_search_locations[0], "assets", "silero_vad_v6.onnx")
 
 

@@ -148,7 +148,7 @@ def test_a_codec_that_is_named_needs_the_library(
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
 
-    with pytest.raises(FailedPreconditionError, match=r"pip install 'earshot\[codecs\]'"):
+    with pytest.raises(FailedPreconditionError, match=r"pip install '\.\[codecs\]'"):
         ask("recognize", _wav(tmp_path), codec="opus")
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +57,26 @@ def test_own_files_and_texts(run: Run, script: Script, tmp_path: Path) -> None:
         ["first text"] * 2,
         ["second text"] * 2,
     ]
+
+
+def test_what_was_measured_is_shown_when_it_is_ended_early(run: Run, script: Script) -> None:
+    script.always = heard("hello")
+    script.calls.clear()
+
+    def end() -> None:
+        while len(script.calls) < 20:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(end)
+        result = run("bench", "--mix", "recognize", "--seconds", "600", "--json")
+        ending.result()
+
+    report = json.loads(result.stdout)
+    assert report["kinds"][0]["answered"] > 0
+    assert report["seconds"] < 600
+    assert result.exit_code == ExitCode.INTERRUPTED
 
 
 def test_speech_is_scored_too(run: Run, script: Script) -> None:

@@ -236,7 +236,7 @@ def test_a_service_that_is_not_there(spawn: Spawn, tmp_path: Path) -> None:
     assert json.loads(result.stdout) == []
     (line,) = result.stderr.decode().splitlines()
     assert line.startswith("earshot: no service at 127.0.0.1:1: ")
-    assert line.endswith("start one with `earshot up`, or name it by --target")
+    assert line.endswith("name it by --target; one that wants TLS is reached with --ca")
 
 
 def test_classify_texts_and_lines_of_standard_input(spawn: Spawn, script: Script) -> None:

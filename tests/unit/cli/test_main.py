@@ -81,7 +81,8 @@ def test_a_missing_library_is_one_line_of_advice(
     assert result.exit_code == ExitCode.FAILED
     assert result.stdout == ""
     assert result.stderr == (
-        f"earshot: this needs the library wonder, which is not installed: pip install 'earshot[{extra}]'\n"
+        "earshot: this needs the library wonder, which is not installed: "
+        f"pip install '.[{extra}]' in the checkout\n"
     )
 
 

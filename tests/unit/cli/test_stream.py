@@ -228,7 +228,7 @@ def test_listen_without_the_library(run: Run, service: Service, monkeypatch: pyt
     result = run("listen")
 
     assert result.exit_code == ExitCode.FAILED
-    assert "pip install 'earshot[mic]'" in result.stderr
+    assert "pip install '.[mic]' in the checkout" in result.stderr
 
 
 def test_the_screen_draws_interims_dim_finals_firm_and_labels_as_bars(

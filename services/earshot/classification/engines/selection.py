@@ -61,7 +61,7 @@ def _check_installed() -> None:
     missing = [library for library in _LIBRARIES if find_spec(library) is None]
     if missing:
         raise FailedPreconditionError(
-            f"the engines need {', '.join(missing)}: pip install 'earshot[classification]'",
+            f"the engines need {', '.join(missing)}: pip install '.[classification]' in the checkout",
             reason="LIBRARY_MISSING",
         )
 

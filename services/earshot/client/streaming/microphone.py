@@ -68,7 +68,8 @@ def _library() -> Any:  # noqa: ANN401 - a module
         import sounddevice
     except ModuleNotFoundError as error:
         raise errors.FailedPreconditionError(
-            "listening needs the library sounddevice: pip install 'earshot[mic]'", reason="LIBRARY_MISSING"
+            "listening needs the library sounddevice: pip install '.[mic]' in the checkout",
+            reason="LIBRARY_MISSING",
         ) from error
     except OSError as error:
         raise errors.FailedPreconditionError(

@@ -171,7 +171,7 @@ def library() -> Any:  # noqa: ANN401 - a module
         import av
     except ModuleNotFoundError as error:
         raise errors.FailedPreconditionError(
-            "decoding and encoding in the client need the library av: pip install 'earshot[codecs]'",
+            "to decode and encode, the client needs the library av: pip install '.[codecs]' in the checkout",
             reason="LIBRARY_MISSING",
         ) from error
     return av

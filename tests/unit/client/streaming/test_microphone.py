@@ -104,5 +104,5 @@ async def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
 
-    with pytest.raises(FailedPreconditionError, match=r"pip install 'earshot\[mic\]'"):
+    with pytest.raises(FailedPreconditionError, match=r"pip install '\.\[mic\]'"):
         await anext(aiter(Microphone()))

@@ -110,5 +110,5 @@ def test_no_audio() -> None:
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
 
-    with pytest.raises(FailedPreconditionError, match=r"pip install 'earshot\[codecs\]'"):
+    with pytest.raises(FailedPreconditionError, match=r"pip install '\.\[codecs\]'"):
         transcoding.codec("flac").new()

@@ -84,7 +84,7 @@ def test_auto_does_with_what_is_installed(put: Callable[..., Path], missing: Cal
     missing("ctranslate2")
     chosen = select("auto", "", put(FILE))
     assert (chosen.engine, chosen.model) == ("whisper", "tiny.en")
-    assert chosen.fallback_reason == "faster-whisper needs ctranslate2: pip install 'earshot[stt]'"
+    assert chosen.fallback_reason == "faster-whisper needs ctranslate2: pip install '.[stt]' in the checkout"
     missing("ctranslate2", "torch")
     chosen = select("auto", "", put())
     assert chosen.engine == "pocketsphinx"

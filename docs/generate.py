@@ -46,7 +46,7 @@ All have few values, whatever callers send.
 | `client` | a name of `EARSHOT_CLIENTS` that came in the metadata `{header}`, else `{other}` |
 | `codec` | {codecs}; `{none}` for calls without audio |
 | `stage` | {stages} |
-| `pool` | `decoders` or `engines` |
+| `pool` | `decoders`, `engines`, or `listener-0` and so on, of live streams |
 | `reason` | `queue_full`, `memory_full` or `client_full` |
 
 A caller may write any name into `{header}`: until something at the edge checks callers and writes the header

@@ -2,8 +2,9 @@
 
 It takes the services' own environment. A request's model is its orders:
 ``""`` answer at once, ``"sleep:0.2"`` answer after so many seconds, ``"code:INVALID_ARGUMENT"`` refuse
-with that code, ``"die"`` leave the process in the middle of the call, ``"who"`` write down who is calling
-and what proofs of it have come so far. ``FAKE_CAPACITY`` calls at once,
+with that code, ``"die"`` leave the process in
+the middle of the call, ``"who"`` write down who is calling and what proofs of it have come so far,
+``"attempt"`` which of Envoy's attempts this is. ``FAKE_CAPACITY`` calls at once,
 more are refused; ``FAKE_DIES_AT_START`` prints a line and exits.
 """
 
@@ -88,6 +89,16 @@ def who(context: grpc.aio.ServicerContext[Any, Any]) -> str:
     return ",".join(f"{key} {value}" for key, value in context.invocation_metadata() or () if key in told)
 
 
+def attempt(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """As Envoy counts them."""
+    return ",".join(
+        str(value) for key, value in context.invocation_metadata() or () if key == "x-envoy-attempt-count"
+    )
+
+
+_WRITTEN = {"who": who, "attempt": attempt}
+
+
 async def refuse(error: errors.EarshotError, context: grpc.aio.ServicerContext[Any, Any]) -> None:
     """Aborts the call with the error's status and its details, as the services do."""
     await context.abort_with_status(status.to_grpc_status(error))
@@ -101,7 +112,7 @@ class Speech(speech_pb2_grpc.SpeechToTextServicer):
 
     async def Recognize(self, request: Any, context: Any) -> Any:  # noqa: N802 - the proto's name
         await self.core.obey(request.config.model, context)
-        words = who(context) if request.config.model == "who" else f"{len(request.content)} bytes"
+        words = _WRITTEN.get(request.config.model, lambda _: f"{len(request.content)} bytes")(context)
         return speech_pb2.RecognizeResponse(
             results=[{"alternatives": [{"transcript": words}], "is_final": True}],
             metadata={"replica": NAME, "latency": {"total": {"nanos": 5_000_000}}},

@@ -133,6 +133,26 @@ async def test_a_full_replica_is_passed_over(plane: Plane) -> None:
     assert answered == set(names) - {await busy}
 
 
+async def test_replicas_are_told_how_often_a_call_was_tried(plane: Plane) -> None:
+    """By Envoy, whatever the caller says: who is full says after three that it is enough."""
+    full, other = await asyncio.gather(
+        plane.start(STT, "stt-1", FAKE_CAPACITY="1"), plane.start(STT, "stt-2", FAKE_CAPACITY="9")
+    )
+    await plane.list(STT, full)
+    busy = asyncio.create_task(plane.recognize("sleep:30"))
+
+    async def taken() -> bool:
+        return await at_work(plane) == 1
+
+    await until(taken)
+    await plane.list(STT, full, other)
+    request = speech_pb2.RecognizeRequest(config={"model": "attempt"})
+    forged = (("x-envoy-attempt-count", "7"),)
+    answers = [await plane.speech.Recognize(request, metadata=forged, timeout=PATIENCE) for _ in range(60)]
+    assert {answer.results[0].alternatives[0].transcript for answer in answers} == {"1", "2"}
+    busy.cancel()
+
+
 async def test_a_full_service_says_so(plane: Plane) -> None:
     backend = await plane.start(STT, "stt-1", FAKE_CAPACITY="1")
     await plane.list(STT, backend)

@@ -126,6 +126,19 @@ async def test_texts_are_measured(start_texts: Start) -> None:
     assert value(found, "earshot_received_bytes_total", **texts, **method) == TEXT.ByteSize()
 
 
+async def test_after_three_full_replicas_the_proxy_is_told_to_ask_no_more(start_speech: Start) -> None:
+    async with start_speech("slow", queue=0) as service:
+        busy = asyncio.ensure_future(service.speech.Recognize(REQUEST))
+        await figures(service, lambda found: value(found, "earshot_admitted_requests") == 1)
+        told = {}
+        for attempt in ("1", "2", "3", "4", "", "-3", "x", "9" * 400):
+            call = service.speech.Recognize(REQUEST, metadata=(("x-envoy-attempt-count", attempt),))
+            assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            told[attempt] = "x-envoy-ratelimited" in dict(await call.trailing_metadata())
+        busy.cancel()
+    assert [attempt for attempt, enough in told.items() if enough] == ["3", "4"]
+
+
 async def test_a_full_service_counts_whom_it_sends_away(start_speech: Start) -> None:
     async with start_speech("slow", queue=0) as service:
         calls = [service.speech.Recognize(REQUEST) for _ in range(3)]

@@ -39,7 +39,7 @@ Target: TypeAlias = Annotated[
     ),
 ]
 Timeout: TypeAlias = Annotated[
-    float, typer.Option(min=0.001, help="Seconds for each call with its retries.", rich_help_panel=_SERVICE)
+    float, typer.Option(min=0.001, help="Seconds for each call, retries included.", rich_help_panel=_SERVICE)
 ]
 Concurrency: TypeAlias = Annotated[
     int, typer.Option(min=1, help="Calls at a time; the order is kept.", rich_help_panel=_SERVICE)
@@ -67,7 +67,7 @@ Hints: TypeAlias = Annotated[
 ]
 Redact: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--redact", show_default=False, help="Take out number, email, card or phone; repeatable."),
+    typer.Option("--redact", show_default=False, help="Take out number, email, card, phone, name; repeatable."),
 ]
 ProfanityFilter: TypeAlias = Annotated[
     bool, typer.Option("--profanity-filter", help="Leave the first letter of profane words.")

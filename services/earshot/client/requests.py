@@ -76,7 +76,7 @@ def _kinds(names: Iterable[str]) -> list[audio_pb2.RecognitionFeatures.Redaction
     except ValueError as error:
         known = ", ".join(name.rpartition("_")[2].lower() for name in kinds.keys()[1:])
         raise errors.InvalidArgumentError(
-            f"what can be taken out is {known}; these are {', '.join(names)}", field="redact"
+            f"what can be taken out is {known}; asked for was {', '.join(names)}", field="redact"
         ) from error
 
 

@@ -58,7 +58,7 @@ def codec(name: str, *, live: bool = True) -> Codec:
         options = {"application": "voip", "frame_duration": "20"}
         return Codec(Encoding.OGG_OPUS, "ogg", "libopus", _bit_rate(rate), muxer, options)
     raise errors.InvalidArgumentError(
-        f"there is no codec {name!r}: give 'opus', 'opus:24k' or 'flac'",
+        f"there is no codec {name!r}: give 'opus', 'opus:24k' or 'flac' (or for a clip 'auto')",
         reason="NO_SUCH_CODEC",
         field="codec",
     )

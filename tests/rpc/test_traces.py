@@ -157,5 +157,5 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     for name in [name for name in sys.modules if name.startswith("opentelemetry.exporter")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.grpc.trace_exporter", None)
-    with pytest.raises(errors.FailedPreconditionError, match=r"earshot\[tracing\]"):
+    with pytest.raises(errors.FailedPreconditionError, match=r"'\.\[tracing\]'"):
         tracing(ServiceSettings(otlp_endpoint="http://127.0.0.1:4317"), "stt")

@@ -67,7 +67,9 @@ Hints: TypeAlias = Annotated[
 ]
 Redact: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--redact", show_default=False, help="Take out number, email, card, phone, name; repeatable."),
+    typer.Option(
+        "--redact", show_default=False, help="Take out number, email, card, phone, name; repeatable."
+    ),
 ]
 ProfanityFilter: TypeAlias = Annotated[
     bool, typer.Option("--profanity-filter", help="Leave the first letter of profane words.")

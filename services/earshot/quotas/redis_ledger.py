@@ -30,7 +30,8 @@ from earshot.quotas.windows import Window, names_at, utc
 _MOST_CONNECTIONS: Final = 32
 _DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 _LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
-_TOGETHER: Final = 500  # clients' days that are asked for in one go
+_TOGETHER_SECONDS: Final = 0.1  # that an answered bill may wait for others
+_CHUNK: Final = 500  # clients' days that are asked for in one go
 _CLIENTS: Final = "earshot:clients"
 _Values = list[str | int | float]
 _FIELDS: Final = {Unit.AUDIO.value: "audio", Unit.CHARACTERS.value: "characters"}
@@ -56,6 +57,8 @@ class RedisLedger:
         self._redis = aioredis.Redis.from_pool(pool)
         self._bill_seconds, self._usage_days = max(1, round(bill_seconds)), usage_days
         self._patience = patience
+        self._answered: list[Bill] = []  # that are still to be written down
+        self._writing: set[asyncio.Future[None]] = set()
         self._pay = self._redis.register_script(scripts.PAY)
         self._complete = self._redis.register_script(scripts.COMPLETE)
         self._take_back = self._redis.register_script(scripts.TAKE_BACK)
@@ -82,9 +85,31 @@ class RedisLedger:
         return Refused(*refused) if refused else None
 
     async def complete(self, hold: Hold) -> None:
-        """See ``Ledger``."""
+        """See ``Ledger``. Texts are many and short: theirs are written down together, a moment later, as
+        nobody else can take them back. What is heard for another service, that service can.
+        """
+        if hold.bill.unit is Unit.AUDIO:
+            await self._write_down([hold.bill])
+            return
+        self._answered.append(hold.bill)
+        if len(self._answered) == 1:
+            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._begin)
+
+    def _begin(self) -> None:
+        writing = asyncio.ensure_future(self._write_all())
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
+    async def _write_all(self) -> None:
+        bills, self._answered = self._answered, []
+        if bills:
+            with contextlib.suppress(LedgerAwayError):  # who pays next will find out
+                await self._write_down(bills)
+
+    async def _write_down(self, bills: Sequence[Bill]) -> None:
         async with self._asking():
-            await self._complete(keys=[_record(hold.bill)], args=[hold.bill.model, _DONE_SECONDS])
+            keys, models = map(_record, bills), (bill.model for bill in bills)
+            await self._complete(keys=list(keys), args=[_DONE_SECONDS, *models])
 
     async def take_back(self, hold: Hold) -> None:
         """See ``Ledger``."""
@@ -95,6 +120,7 @@ class RedisLedger:
         await self._give_back(bill, "", done=1)
 
     async def _give_back(self, bill: Bill, holder: str, *, done: int) -> None:
+        await self._write_all()  # what has been answered is not given back
         async with self._asking():
             args: _Values = [holder, done, bill.rate, bill.model, bill.unit.value]
             await self._take_back(keys=[_record(bill)], args=args)
@@ -112,12 +138,13 @@ class RedisLedger:
 
     async def accounts(self, client: str, days: Sequence[str]) -> list[Account]:
         """See ``Ledger``."""
+        await self._write_all()  # who asks what was used knows of the last call
         async with self._asking():
             clients = [client] if client else await self._clients(days)
         asked = [(name, day) for name in clients for day in days]
         found: list[Account] = []
-        for start in range(0, len(asked), _TOGETHER):
-            found += await self._some(asked[start : start + _TOGETHER])
+        for start in range(0, len(asked), _CHUNK):
+            found += await self._some(asked[start : start + _CHUNK])
         return found
 
     async def _some(self, asked: Sequence[tuple[str, str]]) -> list[Account]:
@@ -139,6 +166,7 @@ class RedisLedger:
 
     async def close(self) -> None:
         """See ``Ledger``."""
+        await asyncio.gather(self._write_all(), *self._writing)
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 

@@ -35,14 +35,17 @@ redis.call('ZADD', KEYS[3], ARGV[9], ARGV[8])
 return false
 """
 
-# KEYS: record. ARGV: model, seconds that the record is kept from now on.
+# KEYS: records. ARGV: seconds that each is kept from now on, then the model of each.
 COMPLETE: Final = """
-local usage = redis.call('HGET', KEYS[1], 'usage')
-if not usage then return end
-if redis.call('HINCRBY', KEYS[1], 'done', 1) == 1 then
-  redis.call('HINCRBY', usage, 'calls:' .. ARGV[1], 1)
+for i = 1, #KEYS do
+  local usage = redis.call('HGET', KEYS[i], 'usage')
+  if usage then
+    if redis.call('HINCRBY', KEYS[i], 'done', 1) == 1 then
+      redis.call('HINCRBY', usage, 'calls:' .. ARGV[i + 1], 1)
+    end
+    redis.call('EXPIRE', KEYS[i], ARGV[1])
+  end
 end
-redis.call('EXPIRE', KEYS[1], ARGV[2])
 """
 
 # KEYS: record. ARGV: holder (empty: whoever), answers that may have gone out, rate, model, unit.

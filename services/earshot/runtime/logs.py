@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import logging
@@ -16,6 +17,7 @@ import structlog
 from earshot.runtime.calls import Call
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
+_TOGETHER: Final = 0.05  # seconds that the line of a call may wait for others
 
 REQUEST_ID: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("request_id", default="")
 
@@ -82,10 +84,13 @@ class _CallLine(msgspec.Struct):
 
 
 class _CallLog:
-    """Writes the lines of calls."""
+    """Writes the lines of calls, some at a time: whoever writes lets go of the interpreter's lock, and to
+    get it back costs more than all else about a line.
+    """
 
     def __init__(self, lines: _Steady, service: str, replica: str) -> None:
         self._lines, self._service, self._replica = lines, service, replica
+        self._waiting: list[bytes] = []
 
     def write(self, call: Call, seconds: float) -> None:
         line = _CallLine(
@@ -105,8 +110,16 @@ class _CallLog:
             datetime.now(UTC),
             call.trace_id if call.trace else msgspec.UNSET,
         )
-        self._lines.write(_ENCODER.encode(line) + b"\n")
-        self._lines.flush()
+        self._waiting.append(_ENCODER.encode(line))
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(_TOGETHER, self.flush)
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        lines, self._waiting = self._waiting, []
+        if lines:
+            self._lines.write(b"\n".join((*lines, b"")))
+            self._lines.flush()
 
 
 class _Strangers(logging.Handler):
@@ -140,6 +153,15 @@ def _encoded(line: dict[str, Any], **_: object) -> bytes:
 
 
 def log_call(call: Call, seconds: float) -> None:
-    """The line of a call that has ended ``seconds`` after its arrival; ``stages`` are in seconds too."""
+    """The line of a call that has ended ``seconds`` after its arrival; ``stages`` are in seconds too.
+
+    Written within a moment; a process that is killed may take the last ones with it.
+    """
     for log in _calls:
         log.write(call, seconds)
+
+
+def flush() -> None:
+    """Writes the lines of calls that still wait: at the end."""
+    for log in _calls:
+        log.flush()

@@ -34,8 +34,8 @@ async def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 
 def hold(key: str, total: int, holder: str = "a", **rest: object) -> Hold:
-    unit = Unit.AUDIO
-    return Hold(Bill("acme", "whisper", unit, key, total, **{"rate": 100.0, **rest}), holder)  # type: ignore[arg-type]
+    stated = {"unit": Unit.AUDIO, "rate": 100.0, **rest}
+    return Hold(Bill("acme", "whisper", key=key, total=total, **stated), holder)  # type: ignore[arg-type]
 
 
 async def minute(ledger: Ledger, now: float = NOW) -> int:
@@ -170,3 +170,35 @@ async def test_accounts_are_by_client_day_and_model(ledger: Ledger) -> None:
     assert (used.calls, used.audio, used.characters, used.cost) == (1, 0, 5, 50)
     assert len(await ledger.accounts("acme", [DAY, "2099-11-26"])) == 2
     assert await ledger.accounts("nobody", [DAY]) == []
+
+
+async def test_answers_that_are_written_down_together_are_all_there_at_the_end(tmp_path: Path) -> None:
+    """By the time that it is looked for, and by that of the process's end."""
+    with RedisServer(tmp_path) as server:
+        first, second = (RedisLedger(server.url, 30, 60, 400) for _ in range(2))
+        bills = [hold(f"text {number}", 10, unit=Unit.CHARACTERS) for number in range(3)]
+        for bill in bills:
+            await first.pay(bill, NONE, NOW)
+            await first.complete(bill)
+        await first.take_back(bills[0])
+        assert [account.used.calls for account in await second.accounts("acme", [DAY])] == [3]
+        last = hold("the last", 10, unit=Unit.CHARACTERS)
+        await first.pay(last, NONE, NOW)
+        await first.complete(last)
+        await first.close()
+        (account,) = await second.accounts("acme", [DAY])
+        assert (account.used.calls, account.used.characters) == (4, 40)
+        await second.close()
+
+
+async def test_answers_are_written_down_within_a_moment(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        first, second = (RedisLedger(server.url, 30, 60, 400) for _ in range(2))
+        bill = hold("text", 10, unit=Unit.CHARACTERS)
+        await first.pay(bill, NONE, NOW)
+        await first.complete(bill)
+        async with asyncio.timeout(30):
+            while [one.used.calls for one in await second.accounts("acme", [DAY])] != [1]:
+                await asyncio.sleep(0.01)
+        await first.close()
+        await second.close()

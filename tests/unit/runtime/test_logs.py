@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import sys
@@ -40,10 +41,11 @@ def _call() -> Call:
     )
 
 
-def test_the_line_of_a_call_has_what_every_line_has(set_up: Setup) -> None:
+async def test_the_line_of_a_call_has_what_every_line_has(set_up: Setup) -> None:
     written = set_up("info")
     logs.logger().info("engine")
     logs.log_call(_call(), 0.25)
+    logs.flush()
     other, line = (json.loads(line) for line in written.getvalue().splitlines())
     assert other.keys() <= line.keys()
     assert len(line["timestamp"]) == len(other["timestamp"])
@@ -59,7 +61,18 @@ def test_the_line_of_a_call_has_what_every_line_has(set_up: Setup) -> None:
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
-def test_calls_are_information(set_up: Setup, level: str, count: int) -> None:
+async def test_calls_are_information(set_up: Setup, level: str, count: int) -> None:
     written = set_up(level)
     logs.log_call(_call(), 0.25)
+    logs.flush()
     assert len(written.getvalue().splitlines()) == count
+
+
+async def test_calls_that_end_together_are_written_together(set_up: Setup) -> None:
+    written = set_up("info")
+    for _ in range(3):
+        logs.log_call(_call(), 0.25)
+    assert not written.getvalue()
+    while not written.getvalue():
+        await asyncio.sleep(0.01)
+    assert [json.loads(line)["event"] for line in written.getvalue().splitlines()] == ["call"] * 3

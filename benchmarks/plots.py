@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmarks.harness import Curve, Report
 
@@ -25,7 +27,6 @@ def draw(name: str, report: Report, folder: Path) -> None:
     drawn = figure.subplots(1, len(axes), squeeze=False)[0]
     for (x, y), one in zip(axes, drawn, strict=True):
         _draw(one, x, y, [curve for curve in report.curves if (curve.x, curve.y) == (x, y)])
-    figure.suptitle(report.title, fontsize=11)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / f"{name}.png", dpi=_DPI, metadata={"Software": None})
 
@@ -38,10 +39,19 @@ def _draw(axes: Axes, x: str, y: str, curves: list[Curve]) -> None:
     if _spans_decades([point[0] for curve in curves for point in curve.points]):
         axes.set_xscale("log")
         axes.set_yscale("log")
+        _write_plainly(axes.xaxis, (1,))
+        _write_plainly(axes.yaxis, (1, 2, 5))
     else:
         axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize=7)
+
+
+def _write_plainly(axis: Axis, steps: tuple[int, ...]) -> None:
+    """As 20 and not as 2 x 10^1; ``steps`` in each decade."""
+    axis.set_major_locator(LogLocator(subs=steps))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _spans_decades(values: list[float]) -> bool:

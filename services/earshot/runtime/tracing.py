@@ -31,17 +31,10 @@ class Trace:
 
     def __init__(self, tracer: Tracer, span: Span) -> None:
         self._tracer, self._span = tracer, span
+        # The same in every service that the call passes; in hexadecimal.
+        self.id = format(span.get_span_context().trace_id, f"0{_HEX_DIGITS}x")
+        self.sampled = span.is_recording()
         self._epoch = time.time() - time.monotonic()  # of this call alone: clocks are set while we run
-
-    @property
-    def id(self) -> str:
-        """The trace's id, in hexadecimal; the same in every service that the call passes."""
-        return format(self._span.get_span_context().trace_id, f"0{_HEX_DIGITS}x")
-
-    @property
-    def sampled(self) -> bool:
-        """Whether it is recorded."""
-        return self._span.is_recording()
 
     def headers(self) -> dict[str, str]:
         """What calls that are made for this one carry."""
@@ -55,6 +48,8 @@ class Trace:
 
     def end(self, call: Call) -> None:
         """Makes the spans of ``call``, which has ended just now."""
+        if not self.sampled:  # most are not
+            return
         from opentelemetry.trace import Status, StatusCode, set_span_in_context  # noqa: PLC0415
 
         inside = set_span_in_context(self._span)
@@ -77,6 +72,7 @@ class Tracing:
     def __init__(self, settings: ServiceSettings, component: str) -> None:
         """Raises ``FailedPreconditionError`` where OpenTelemetry is not installed."""
         try:
+            from opentelemetry.context import Context  # noqa: PLC0415
             from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415
                 OTLPSpanExporter,
             )
@@ -84,6 +80,10 @@ class Tracing:
             from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
             from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
             from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
+            from opentelemetry.trace import SpanKind  # noqa: PLC0415
+            from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+                TraceContextTextMapPropagator,
+            )
         except ModuleNotFoundError as exc:
             raise errors.FailedPreconditionError(
                 "EARSHOT_OTLP_ENDPOINT needs OpenTelemetry: pip install '.[tracing]' in the checkout"
@@ -102,15 +102,14 @@ class Tracing:
         exporter = OTLPSpanExporter(settings.otlp_endpoint, insecure=plain)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("earshot", __version__)
+        self._propagator, self._nowhere = TraceContextTextMapPropagator(), Context()
+        self._served = SpanKind.SERVER
 
     def begin(self, method: str, metadata: Mapping[str, Any]) -> Trace:
         """A call arrives now; whether it is recorded is the caller's to say, else chance's."""
-        from opentelemetry.trace import SpanKind  # noqa: PLC0415
-        from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
-
         carrier = {name: str(metadata[name]) for name in _CONTEXT if name in metadata}
-        context = tracecontext.TraceContextTextMapPropagator().extract(carrier)
-        return Trace(self._tracer, self._tracer.start_span(method, context, kind=SpanKind.SERVER))
+        context = self._propagator.extract(carrier) if carrier else self._nowhere
+        return Trace(self._tracer, self._tracer.start_span(method, context, kind=self._served))
 
     def close(self) -> None:
         """Sends what is left."""

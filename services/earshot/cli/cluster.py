@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WHERE: Final = "Where"
 _PROOF_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 1.0  # between two looks whether it is over
 _UNITS: Final = {"h": 3600, "m": 60, "s": 1}
 
 Namespace: TypeAlias = Annotated[
@@ -124,8 +125,11 @@ def forward(
         route.connect()[0].close()  # what keeps calls from getting there shows now
         with server.serving():
             _try_proof(f"{LOOPBACK}:{port}")
-            typer.echo(f"ready on {LOOPBACK}:{port}: gRPC, gRPC-Web and JSON; Ctrl-C stops")
-            Event().wait()
+            with _told_to_end() as told:
+                typer.echo(f"ready on {LOOPBACK}:{port}: gRPC, gRPC-Web and JSON; Ctrl-C stops")
+                while not told.wait(_LOOK_SECONDS):
+                    pass
+            raise KeyboardInterrupt
 
 
 @app.command()
@@ -239,6 +243,18 @@ def _until_interrupted(farewell: str = "") -> Iterator[None]:
             typer.echo(farewell)
     finally:
         signal.signal(signal.SIGTERM, usual)
+
+
+@contextmanager
+def _told_to_end() -> Iterator[Event]:
+    """Set by Ctrl-C and a signal to end. What a signal raises is lost where it comes within a finalizer."""
+    told = Event()
+    usual = {each: signal.signal(each, lambda *_: told.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for each, handler in usual.items():
+            signal.signal(each, handler)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

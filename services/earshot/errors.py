@@ -22,6 +22,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 
+def how_to_install(extra: str) -> str:
+    """What to do where the libraries of ``extra`` are missing. Not by name: on the public index that name is
+    another project's.
+    """
+    return f"pip install '.[{extra}]' in the checkout"
+
+
 class EarshotError(Exception):
     """Base of all. ``reason`` is stable and meant for programs; the message is for people.
 

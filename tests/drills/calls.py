@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Final
 
 from earshot.client import AsyncClient, EarshotError, Encoding, encoding
@@ -24,6 +23,7 @@ ONCE: Final = RetryPolicy(max_attempts=1)
 # Where the engine is sure at once. Of others it hears a second time, by chance, and not always the same.
 _CLEAR: Final = ("nicolas.flac", "theo.flac", "yweweler.flac", "conversation.flac")
 _RATE: Final = 16_000
+_RAW: Final[ClipOptions] = {"encoding": Encoding.LINEAR16, "sample_rate": _RATE}
 _MOST: Final = 2**26  # bytes
 _LABELS: Final = ("weather", "football", "cooking", "computers")
 _TEXTS: Final = (
@@ -55,14 +55,14 @@ def _phrase(recording: Recording, part: int, seconds: float) -> Recording:
     return Recording(recording.name, samples, recording.words[at : last + 1], [])
 
 
-def hearing(recording: Recording, codec: str = "") -> Work:
-    """Recognition of ``recording``, as ``codec`` has it: whether its words were heard."""
-    audio = encoding.load(recording.samples, _raw(codec), _MOST)
-    stated = {} if codec else _raw("")
-    expected = list(recording.words)
+def hearing(recording: Recording) -> Work:
+    """Recognition of ``recording``: whether its words were heard."""
+    return _hearing(recording.samples, _RAW, recording.words)
 
+
+def _hearing(content: bytes, stated: ClipOptions, expected: list[str]) -> Work:
     async def send(client: AsyncClient) -> Answer:
-        heard = await client.recognize(audio.content, **stated)
+        heard = await client.recognize(content, **stated)
         return Answer(_same(words_of(heard.text), expected), heard.audio_duration)
 
     return Work("recognize", "audio s", send)
@@ -75,20 +75,15 @@ async def unhurried(target: str, seconds: float, codec: str) -> list[Work]:
     works = []
     async with AsyncClient(target) as client:
         for recording in phrases(seconds, 4):
-            audio = encoding.load(recording.samples, _raw(codec), _MOST)
-            heard = await client.recognize(audio.content)
-            works.append(hearing(replace(recording, words=words_of(heard.text)), codec))
+            content = encoding.load(recording.samples, {**_RAW, "codec": codec}, _MOST).content
+            heard = await client.recognize(content)
+            works.append(_hearing(content, {}, words_of(heard.text)))
     return works
 
 
 def _same(heard: list[str], expected: list[str]) -> bool | str:
     """Whether; where not, what was heard and what it should have been."""
     return heard == expected or f"{' '.join(heard)!r} for {' '.join(expected)!r}"
-
-
-def _raw(codec: str) -> ClipOptions:
-    stated: ClipOptions = {"encoding": Encoding.LINEAR16, "sample_rate": _RATE}
-    return stated | {"codec": codec} if codec else stated
 
 
 def scoring(text: str, label: str) -> Work:

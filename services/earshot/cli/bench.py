@@ -138,11 +138,7 @@ async def _run(  # what there is, and whether Ctrl-C has ended it
         driver = Driver(client, works, pace)
         await driver.warm_up()
         with progress.bar("", pace.calls or pace.seconds) as advance:
-
-            async def load() -> None:
-                await driver.run(_teller(advance, pace))
-
-            interrupted = await until_signal(load())
+            interrupted = await until_signal(driver.run(_teller(advance, pace)))
         return driver.report(), interrupted
 
 

@@ -106,6 +106,6 @@ def say(message: str) -> None:
 def _missing_library(error: ModuleNotFoundError, extra: str) -> ExitCode:
     if not extra or (error.name or "").partition(".")[0] == "earshot":
         raise error
-    how = f"pip install '.[{extra}]' in the checkout"
+    how = errors.how_to_install(extra)
     say(f"this needs the library {error.name}, which is not installed: {how}")
     return ExitCode.FAILED

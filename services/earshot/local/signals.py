@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def until_signal(work: Coroutine[None, None, None]) -> bool:
+async def until_signal(work: Coroutine[Any, Any, object]) -> bool:
     """Runs ``work``; a signal cancels it, and it may clean up. A second signal ends us at once.
 
     True where a signal came before the work was done. What the work raises is raised.

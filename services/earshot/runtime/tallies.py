@@ -8,8 +8,10 @@ Who scrapes reads them from another thread, which the interpreter's lock makes s
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import accumulate
 from typing import Final, Generic, TypeVar
 
@@ -58,11 +60,11 @@ class Spread:
             self.exemplars[bucket] = Exemplar(exemplar, value, time.time())
 
 
-class _Series(Generic[ChildT]):
+class _Series(ABC, Generic[ChildT]):
     """All series of one metric, by the values of its labels."""
 
-    def __init__(self, registry: CollectorRegistry, spec: Spec) -> None:
-        self._spec = spec
+    def __init__(self, registry: CollectorRegistry, spec: Spec, make: Callable[[], ChildT]) -> None:
+        self._spec, self._make = spec, make
         self._children: dict[tuple[str, ...], ChildT] = {}
         registry.register(self)
 
@@ -70,22 +72,19 @@ class _Series(Generic[ChildT]):
         """The one of these labels, in the order of the catalogue; made when first asked for."""
         child = self._children.get(labels)
         if child is None:
-            child = self._children[labels] = self._new()
+            child = self._children[labels] = self._make()
         return child
 
-    def _new(self) -> ChildT:
-        raise NotImplementedError
-
+    @abstractmethod
     def collect(self) -> Iterator[Metric]:
         """As the registry asks."""
-        raise NotImplementedError
 
 
 class Counts(_Series[Count]):
     """A counter or a gauge."""
 
-    def _new(self) -> Count:
-        return Count()
+    def __init__(self, registry: CollectorRegistry, spec: Spec) -> None:
+        super().__init__(registry, spec, Count)
 
     def collect(self) -> Iterator[Metric]:
         spec = self._spec
@@ -100,10 +99,7 @@ class Spreads(_Series[Spread]):
 
     def __init__(self, registry: CollectorRegistry, spec: Spec) -> None:
         self._les = tuple(map(floatToGoString, (*spec.buckets, float("inf"))))
-        super().__init__(registry, spec)
-
-    def _new(self) -> Spread:
-        return Spread(self._spec.buckets)
+        super().__init__(registry, spec, partial(Spread, spec.buckets))
 
     def collect(self) -> Iterator[Metric]:
         spec = self._spec

@@ -86,7 +86,7 @@ class Tracing:
             )
         except ModuleNotFoundError as exc:
             raise errors.FailedPreconditionError(
-                "EARSHOT_OTLP_ENDPOINT needs OpenTelemetry: pip install '.[tracing]' in the checkout"
+                f"EARSHOT_OTLP_ENDPOINT needs OpenTelemetry: {errors.how_to_install('tracing')}"
             ) from exc
         resource = Resource.create(
             {

@@ -73,14 +73,15 @@ def _check_features(config: _Config, model: ModelInfo, path: str) -> None:
         (features.enable_word_time_offsets, Feature.WORD_TIME_OFFSETS, "features.enable_word_time_offsets"),
         (features.enable_word_confidence, Feature.WORD_CONFIDENCE, "features.enable_word_confidence"),
         (features.phrase_hints, Feature.PHRASE_HINTS, "features.phrase_hints"),
-        (config.task == _Config.TASK_TRANSLATE, Feature.TRANSLATION, "task translate"),
+        (config.task == _Config.TASK_TRANSLATE, Feature.TRANSLATION, "task"),
     )
     for asked, feature, field in wanted:
         if asked and feature not in model.features:
             raise errors.InvalidArgumentError(
-                f"model {model.name!r} ({model.engine}) cannot do {field}; leave it unset (see ListModels)",
+                f"model {model.name!r} ({model.engine}) cannot do {feature}: "
+                f"leave {field} unset (see ListModels)",
                 reason="FEATURE_NOT_SUPPORTED",
-                field=f"{path}.{field.partition(' ')[0]}",
+                field=f"{path}.{field}",
             )
     if config.task not in _Config.Task.values():
         raise errors.InvalidArgumentError(

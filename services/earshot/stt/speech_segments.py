@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from earshot import errors
 from earshot.stt.types import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _network() -> Path:
     package = find_spec("faster_whisper")  # finds the folder without importing the package
     if package is None or not package.submodule_search_locations:
         raise ModuleNotFoundError(
-            "faster-whisper carries the speech detector: pip install '.[stt]' in the checkout"
+            f"faster-whisper carries the speech detector: {errors.how_to_install('stt')}"
         )
     return Path(package.submodule_search_locations[0], "assets", "silero_vad_v6.onnx")
 

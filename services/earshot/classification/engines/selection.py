@@ -14,7 +14,7 @@ from earshot.classification.engines.checkpoints import (
     NLI_ENGINE,
     read,
 )
-from earshot.errors import FailedPreconditionError, InvalidArgumentError
+from earshot.errors import FailedPreconditionError, InvalidArgumentError, how_to_install
 from earshot.weights import Kind
 
 AUTO: Final = "auto"
@@ -61,7 +61,7 @@ def _check_installed() -> None:
     missing = [library for library in _LIBRARIES if find_spec(library) is None]
     if missing:
         raise FailedPreconditionError(
-            f"the engines need {', '.join(missing)}: pip install '.[classification]' in the checkout",
+            f"the engines need {', '.join(missing)}: {how_to_install('classification')}",
             reason="LIBRARY_MISSING",
         )
 

@@ -68,7 +68,7 @@ def _library() -> Any:  # noqa: ANN401 - a module
         import sounddevice
     except ModuleNotFoundError as error:
         raise errors.FailedPreconditionError(
-            "listening needs the library sounddevice: pip install '.[mic]' in the checkout",
+            f"listening needs the library sounddevice: {errors.how_to_install('mic')}",
             reason="LIBRARY_MISSING",
         ) from error
     except OSError as error:

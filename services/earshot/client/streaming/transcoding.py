@@ -171,7 +171,7 @@ def library() -> Any:  # noqa: ANN401 - a module
         import av
     except ModuleNotFoundError as error:
         raise errors.FailedPreconditionError(
-            "to decode and encode, the client needs the library av: pip install '.[codecs]' in the checkout",
+            f"to decode and encode, the client needs the library av: {errors.how_to_install('codecs')}",
             reason="LIBRARY_MISSING",
         ) from error
     return av

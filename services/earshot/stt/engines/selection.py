@@ -27,7 +27,7 @@ _LIBRARIES: Final = {
     POCKETSPHINX: ("pocketsphinx", "faster_whisper"),
 }
 _CONVERTING: Final = ("torch", "whisper", "transformers")
-_INSTALL: Final = "pip install '.[stt]' in the checkout"
+_INSTALL: Final = errors.how_to_install("stt")
 
 
 @dataclass(frozen=True, slots=True)

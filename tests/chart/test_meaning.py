@@ -137,6 +137,12 @@ def test_another_setting_restarts_only_what_has_it() -> None:
     assert {name for name in before if before[name] != after[name]} == {"earshot-envoy"}
 
 
+@pytest.mark.parametrize("component", SERVICES)
+def test_no_pod_is_ready_before_envoy_knows_of_it(component: str) -> None:
+    probe = _container(component, {"dnsSeconds": 30})["readinessProbe"]
+    assert probe["initialDelaySeconds"] == 30 + 2
+
+
 def test_which_models_a_client_may_use_restarts_nothing() -> None:
     keys: Document = {"apiKeys": {"enabled": True}}
     before = _templates({"auth": keys})

@@ -48,6 +48,8 @@ spec:
             timeoutSeconds: 3
             failureThreshold: {{ $values.startupSeconds }}
           readinessProbe:
+            # Until the caches of the DNS have its address, and Envoy, which asks every 1.2 s at most.
+            initialDelaySeconds: {{ add .root.Values.dnsSeconds 2 }}
             grpc: {port: {{ ternary 50052 50051 .root.Values.tls.internal.enabled }}, service: {{ .service | quote }}}
             periodSeconds: 2
             timeoutSeconds: 3

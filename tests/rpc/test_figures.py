@@ -139,6 +139,17 @@ async def test_after_three_full_replicas_the_proxy_is_told_to_ask_no_more(start_
     assert [attempt for attempt, enough in told.items() if enough] == ["3", "4"]
 
 
+async def test_a_full_replica_reads_no_message(start_speech: Start) -> None:
+    async with start_speech("slow", queue=0) as service:
+        busy = asyncio.ensure_future(service.speech.Recognize(REQUEST))
+        await figures(service, lambda found: value(found, "earshot_admitted_requests") == 1)
+        assert await service.speech.Recognize(REQUEST).code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await service.speech.ListModels(speech_pb2.SpeechToTextListModelsRequest())).models
+        await busy
+        found = await figures(service, counted(3))
+    assert total(found, "earshot_received_bytes_total") == REQUEST.ByteSize()
+
+
 async def test_a_full_service_counts_whom_it_sends_away(start_speech: Start) -> None:
     async with start_speech("slow", queue=0) as service:
         calls = [service.speech.Recognize(REQUEST) for _ in range(3)]

@@ -61,6 +61,7 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
         load=classifier.start,
         close=close,
         draining=draining,
+        doors={f"/{ZERO_SHOT_CLASSIFIER}/{name}": admission.check for name in ("Classify", "ClassifySpeech")},
     )
     await Server(settings, metrics, health).run(service)
 

@@ -66,6 +66,10 @@ class Admission:
         finally:
             self._count(line, -share, -size)
 
+    def check(self, line: Line) -> None:
+        """Raises what :meth:`permit` would for a call of that line, however small."""
+        self._check(line, 0, 1.0)
+
     def observe(self, seconds: float) -> None:
         """A request has occupied a worker for so long: the measure of when to come back."""
         self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)

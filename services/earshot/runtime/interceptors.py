@@ -7,7 +7,7 @@ import contextlib
 import time
 import traceback
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
@@ -19,7 +19,7 @@ from earshot.rpc import compression
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.calls import Call, Stage
-from earshot.runtime.labels import OTHER, Clients, claimed_name
+from earshot.runtime.labels import OTHER, Clients, Line, claimed_name
 from earshot.runtime.logs import REQUEST_ID, log_call, logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.shortage import shortage
@@ -43,6 +43,7 @@ UnaryBehaviour = Callable[[Message, Context], Awaitable[Message]]
 StreamBehaviour = Callable[[AsyncIterator[Message], Context], AsyncGenerator[Message, None]]
 Read: TypeAlias = Callable[[bytes], Message]
 Write: TypeAlias = Callable[[Message], bytes]
+Door = Callable[[Line], None]  # raises where such a call has no place
 StreamHandler = Callable[[AsyncIterator[Message], Context], Awaitable[None]]
 
 
@@ -55,12 +56,20 @@ class Observer:
     tracing: Tracing | None = None  # None: off
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How calls come in."""
+
+    clients: Clients
+    patience: float  # seconds that a stream may wait for a caller who does not read
+    doors: Mapping[str, Door]  # by a unary method's path: its calls are refused before their message is read
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of this API's methods; health and reflection pass untouched."""
 
-    def __init__(self, observer: Observer, clients: Clients, patience: float) -> None:
-        """``patience``: seconds that a stream may wait for a caller who does not read."""
-        self._observer, self._clients, self._patience = observer, clients, patience
+    def __init__(self, observer: Observer, entrance: Entrance) -> None:
+        self._observer, self._entrance = observer, entrance
 
     async def intercept_service(
         self,
@@ -71,7 +80,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
-        call = _Wrapped(self._call(handler_call_details), self._observer)
+        about = self._call(handler_call_details)
+        call = _Wrapped(about, self._observer)
+        full = self._full(handler_call_details.method, about.line)
+        if full:
+            # Of the kind that reads as it likes: not at all.
+            refusing = cast("Any", call.stream(_raising(full), self._entrance.patience))
+            return grpc.stream_stream_rpc_method_handler(refusing)
         coders: dict[str, Any] = {
             "request_deserializer": call.reader(cast("Read", handler.request_deserializer)),
             "response_serializer": call.writer(cast("Write", handler.response_serializer)),
@@ -80,19 +95,29 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.unary_unary:
             unary = call.unary(cast("UnaryBehaviour", handler.unary_unary))
             return grpc.unary_unary_rpc_method_handler(cast("Any", unary), **coders)
-        stream = call.stream(cast("StreamBehaviour", handler.stream_stream), self._patience)
+        stream = call.stream(cast("StreamBehaviour", handler.stream_stream), self._entrance.patience)
         return grpc.stream_stream_rpc_method_handler(cast("Any", stream), **coders)
+
+    def _full(self, method: str, line: Line) -> errors.ResourceExhaustedError | None:
+        door = self._entrance.doors.get(method)
+        if door is None:
+            return None
+        try:
+            door(line)
+        except errors.ResourceExhaustedError as error:
+            return error.with_traceback(None)  # which would keep this frame
+        return None
 
     def _call(self, details: grpc.HandlerCallDetails) -> Call:
         metadata = dict(details.invocation_metadata or ())
-        tracing = self._observer.tracing
+        clients, tracing = self._entrance.clients, self._observer.tracing
         method = details.method.removeprefix(_OURS)
         return Call(
             method=method.rpartition("/")[2],
             trace=tracing.begin(method, metadata) if tracing else None,
             request_id=str(metadata.get(REQUEST_ID_HEADER) or uuid.uuid4())[: calls.LONGEST],
-            client=self._clients.label(metadata),
-            line=self._clients.line(metadata),
+            client=clients.label(metadata),
+            line=clients.line(metadata),
             claimed_client=claimed_name(metadata),
             wants_gzip=compression.is_wanted(metadata),
             attempt=_number(metadata.get(_ATTEMPT_HEADER, "")),
@@ -204,6 +229,14 @@ class _Wrapped:
         log_call(call, now - call.began)
         if call.trace:
             call.trace.end(call)
+
+
+def _raising(error: errors.EarshotError) -> StreamBehaviour:
+    async def raising(_: AsyncIterator[Message], __: Context) -> AsyncGenerator[Message, None]:
+        raise error
+        yield  # what makes it a stream
+
+    return raising
 
 
 def _number(given: str | bytes) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +16,7 @@ from earshot import errors
 from earshot.rpc.limits import HEADROOM_BYTES
 from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
-from earshot.runtime.interceptors import CallInterceptor, Observer
+from earshot.runtime.interceptors import CallInterceptor, Door, Entrance, Observer
 from earshot.runtime.labels import Clients
 from earshot.runtime.logs import logger
 from earshot.runtime.metrics import Metrics
@@ -38,6 +38,7 @@ class Service:
     load: Callable[[], Awaitable[None]]  # starts what it needs; raises what makes serving impossible
     close: Callable[[], Awaitable[None]]
     draining: Draining = field(default_factory=Draining)  # set when the replica leaves
+    doors: Mapping[str, Door] = field(default_factory=dict)  # see Entrance
 
 
 class Server:
@@ -81,9 +82,9 @@ class Server:
 
     def _build(self, service: Service) -> grpc.aio.Server:
         settings = self._settings
-        clients = Clients(settings.client_names)
         observer = Observer(settings.replica, self._metrics, self._tracing)
-        interceptor = CallInterceptor(observer, clients, settings.stream_idle_seconds)
+        entrance = Entrance(Clients(settings.client_names), settings.stream_idle_seconds, service.doors)
+        interceptor = CallInterceptor(observer, entrance)
         server = grpc.aio.server(interceptors=(interceptor,), options=_options(settings))
         service.register(server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.servicer, server)

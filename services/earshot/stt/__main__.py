@@ -87,6 +87,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
         load=load,
         close=close,
         draining=draining,
+        doors={f"/{SPEECH_TO_TEXT}/Recognize": admission.check},
     )
     await Server(settings, metrics, health).run(service)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Final
 
 import grpc
@@ -21,8 +22,11 @@ _PERIOD: Final = 0.01  # seconds between health checks
 
 
 @contextmanager
-def service(name: str, **settings: str | int) -> Iterator[str]:
-    """``python -m earshot.NAME`` with these settings, once it is ready: its address."""
+def service(name: str, stalls: Path | None = None, **settings: str | int) -> Iterator[str]:
+    """``python -m earshot.NAME`` with these settings, once it is ready: its address.
+
+    ``stalls``: where the stretches of its event loop are written when it ends; see benchmarks.stalls.
+    """
     port = free_port()
     environment = os.environ | {
         "EARSHOT_PORT": str(port),
@@ -31,7 +35,9 @@ def service(name: str, **settings: str | int) -> Iterator[str]:
         "EARSHOT_DRAIN_SECONDS": "0",
         **{f"EARSHOT_{key.upper()}": str(value) for key, value in settings.items()},
     }
-    with subprocess.Popen([sys.executable, "-m", f"earshot.{name}"], env=environment) as process:
+    modules = ["benchmarks.stalls", str(stalls)] if stalls else []
+    command = [sys.executable, "-m", *modules, f"earshot.{name}"]
+    with subprocess.Popen(command, env=environment) as process:
         try:
             _wait_ready(f"127.0.0.1:{port}", process)
             yield f"127.0.0.1:{port}"

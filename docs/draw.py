@@ -35,10 +35,10 @@ DASHBOARDS: Final = REPOSITORY / "charts" / "earshot" / "dashboards"
 IMAGES: Final = Path(__file__).with_name("dashboards")
 _COLUMNS: Final = 3
 _STEP: Final = 4  # seconds between two points
-_WIDTH, _HEIGHT = 5.2, 3.0  # inches of a panel
+_WIDTH, _HEIGHT = 6.4, 3.0  # inches of a panel
 _DPI: Final = 90
 _COLOURS: Final = 64
-_MOST: Final = 8  # lines of a legend; more would cover the panel
+_MOST: Final = 8  # lines of a legend; more would be higher than the panel
 _ENDS: Final = 2  # points of a limit's line; any other has more, or one
 _THRESHOLDS: Final = {"yellow": "#c9a227", "red": "#c0392b"}
 
@@ -235,7 +235,9 @@ def finish(axes: Axes, unit: str, rest: str) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set_xlabel("minutes", fontsize=8)
     axes.grid(visible=True, alpha=0.25)
-    axes.legend(fontsize=7, loc="best", framealpha=0.8, title=rest, title_fontsize=7)
+    # Beside the panel: in it, it would lie over lines.
+    place = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    axes.legend(fontsize=7, frameon=False, title=rest, title_fontsize=7, alignment="left", **place)
 
 
 def more(named: int, count: int) -> str:

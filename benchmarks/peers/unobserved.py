@@ -8,7 +8,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from earshot.runtime import interceptors
+from earshot.runtime.book import Book
 from earshot.runtime.metrics import Metrics
 
 
@@ -18,8 +18,7 @@ def main(service: str) -> None:
     def nothing(*_: object) -> None:
         """In place of what is measured."""
 
-    vars(interceptors)["log_call"] = nothing
-    Metrics.begin = Metrics.count = nothing  # type: ignore[assignment,method-assign]
+    Book.add = Metrics.begin = nothing  # type: ignore[assignment,method-assign]
     runpy.run_module(f"earshot.{service}", run_name="__main__", alter_sys=True)
 
 

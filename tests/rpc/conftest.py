@@ -145,6 +145,5 @@ def logged(
 
 def log_lines(logged: pytest.CaptureFixture[str], event: str) -> list[dict[str, Any]]:
     """The lines about ``event`` that have been written since the last look."""
-    logs.flush()
     lines = (json.loads(line) for line in logged.readouterr().out.splitlines() if line.startswith("{"))
     return [line for line in lines if line["event"] == event]

@@ -17,7 +17,6 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
 from earshot.gen.v1 import speech_pb2
-from earshot.runtime import logs
 from tests.rpc import clips
 from tests.rpc.conftest import Running, Start, own_ports
 
@@ -236,7 +235,6 @@ async def test_no_process_is_left_when_the_front_is_killed() -> None:
 async def test_no_content_in_the_log(start_speech: Start, logged: pytest.CaptureFixture[str]) -> None:
     async with start_speech() as service:
         await service.speech.Recognize(REQUEST, metadata=(("x-request-id", "request-7"),))
-    logs.flush()
     output = logged.readouterr().out
     assert "request-7" in output
     assert "heard" not in output

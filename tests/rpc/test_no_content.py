@@ -145,7 +145,6 @@ async def _metrics(service: Running) -> str:
 
 
 def _check(captured: pytest.CaptureFixture[str], *texts: str) -> None:
-    logs.flush()
     out, err = captured.readouterr()
     assert '"event":"ready"' in out  # the log is where we look
     for text in (out, err, *texts):

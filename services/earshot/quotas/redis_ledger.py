@@ -25,7 +25,7 @@ from redis.exceptions import RedisError
 from earshot.quotas import scripts
 from earshot.quotas.ledger import LedgerAwayError, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
-from earshot.quotas.windows import Window, names_at, utc
+from earshot.quotas.windows import Window, ends_at, names_at, utc
 
 _MOST_CONNECTIONS: Final = 32
 _DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
@@ -66,10 +66,9 @@ class RedisLedger:
 
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """See ``Ledger``."""
-        bill, moment = hold.bill, utc(now)
+        bill, today = hold.bill, utc(now).date()
         windows = _windows(bill.client, bill.unit, now)
-        ends = [int(window.ends_after(moment).timestamp()) + _LATE_SECONDS for window in Window]
-        today = moment.date()
+        ends = [end + _LATE_SECONDS for end in ends_at(now)]
         keys = [_record(bill), _usage(bill.client, today.isoformat()), _CLIENTS, *windows]
         what: _Values = [bill.total, bill.base, hold.holder, self._bill_seconds, bill.rate]
         whose: _Values = [

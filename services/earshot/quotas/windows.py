@@ -41,6 +41,17 @@ def _names(minute: int) -> tuple[str, ...]:
     return tuple(window.name_at(now) for window in Window)
 
 
+def ends_at(seconds: float) -> tuple[int, ...]:
+    """When they end, in seconds since the epoch, in the same order."""
+    return _ends(int(seconds // 60))
+
+
+@lru_cache(maxsize=2)
+def _ends(minute: int) -> tuple[int, ...]:
+    now = utc(60 * minute)
+    return tuple(int(window.ends_after(now).timestamp()) for window in Window)
+
+
 def utc(seconds: float) -> datetime:
     """Seconds since the epoch as a time."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -45,6 +45,8 @@ class Call:
     began: float = field(default_factory=time.monotonic)
     responded: float | None = None  # when the first byte of an answer was ready, by time.monotonic
     answered: float | None = None  # when the response was ready to be sent, by time.monotonic
+    seconds: float = 0.0  # that it took, once it has ended
+    ended_at: float = 0.0  # seconds since the epoch
     codec: str = NO_AUDIO  # one of earshot.rpc.codecs.CODECS
     received_bytes: int = 0
     sent_bytes: int = 0

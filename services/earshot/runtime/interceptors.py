@@ -18,9 +18,10 @@ from earshot import errors
 from earshot.rpc import compression
 from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
+from earshot.runtime.book import Book
 from earshot.runtime.calls import Call, Stage
 from earshot.runtime.labels import OTHER, Clients, Line, claimed_name
-from earshot.runtime.logs import REQUEST_ID, log_call, logger
+from earshot.runtime.logs import REQUEST_ID, logger
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.shortage import shortage
 from earshot.runtime.tracing import Tracing
@@ -53,6 +54,7 @@ class Observer:
 
     replica: str
     metrics: Metrics
+    book: Book
     tracing: Tracing | None = None  # None: off
 
 
@@ -225,8 +227,7 @@ class _Wrapped:
     def _end(self, _: object) -> None:
         now, call = time.monotonic(), self._call
         call.spend(Stage.SEND, now - (call.answered or now))
-        self._metrics.count(call, now - call.began)
-        log_call(call, now - call.began)
+        self._observer.book.add(call)
         if call.trace:
             call.trace.end(call)
 

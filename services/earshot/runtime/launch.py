@@ -28,8 +28,6 @@ def launch(name: str, kind: type[Settings], serve: Callable[[Settings], Coroutin
         asyncio.run(serve(settings))
     except errors.EarshotError as exc:
         sys.exit(f"earshot.{name}: {exc.message}")
-    finally:
-        logs.flush()
 
 
 def announce_engine(metrics: Metrics, engine: str, model: str, fallback_reason: str) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import contextvars
 import logging
 import sys
 import traceback
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final, cast
 
@@ -17,7 +17,6 @@ import structlog
 from earshot.runtime.calls import Call
 
 _ENCODER: Final = msgspec.json.Encoder(enc_hook=repr)
-_TOGETHER: Final = 0.05  # seconds that the line of a call may wait for others
 
 REQUEST_ID: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("request_id", default="")
 
@@ -84,42 +83,36 @@ class _CallLine(msgspec.Struct):
 
 
 class _CallLog:
-    """Writes the lines of calls, some at a time: whoever writes lets go of the interpreter's lock, and to
-    get it back costs more than all else about a line.
+    """Writes the lines of calls in one go: whoever writes lets go of the interpreter's lock, and to get it
+    back costs more than all else about a line.
     """
 
     def __init__(self, lines: _Steady, service: str, replica: str) -> None:
         self._lines, self._service, self._replica = lines, service, replica
-        self._waiting: list[bytes] = []
 
-    def write(self, call: Call, seconds: float) -> None:
-        line = _CallLine(
+    def write(self, calls: Iterable[Call]) -> None:
+        lines = [_ENCODER.encode(self._line(call)) for call in calls]
+        self._lines.write(b"\n".join((*lines, b"")))
+        self._lines.flush()
+
+    def _line(self, call: Call) -> _CallLine:
+        return _CallLine(
             self._service,
             self._replica,
             call.method,
             call.code.name,
             call.reason,
             call.client,
-            round(seconds, 4),
+            round(call.seconds, 4),
             {stage.value: round(spent, 4) for stage, spent in call.stages.items()},
             round(call.audio_seconds, 3),
             call.codec,
             call.received_bytes,
             call.sent_bytes,
             call.request_id,
-            datetime.now(UTC),
+            datetime.fromtimestamp(call.ended_at, UTC),
             call.trace_id if call.trace else msgspec.UNSET,
         )
-        self._waiting.append(_ENCODER.encode(line))
-        if len(self._waiting) == 1:
-            asyncio.get_running_loop().call_later(_TOGETHER, self.flush)
-
-    def flush(self) -> None:
-        """Writes what waits."""
-        lines, self._waiting = self._waiting, []
-        if lines:
-            self._lines.write(b"\n".join((*lines, b"")))
-            self._lines.flush()
 
 
 class _Strangers(logging.Handler):
@@ -152,16 +145,7 @@ def _encoded(line: dict[str, Any], **_: object) -> bytes:
     return _ENCODER.encode(line)
 
 
-def log_call(call: Call, seconds: float) -> None:
-    """The line of a call that has ended ``seconds`` after its arrival; ``stages`` are in seconds too.
-
-    Written within a moment; a process that is killed may take the last ones with it.
-    """
+def log_calls(ended: Iterable[Call]) -> None:
+    """A line of each call that has ended; its ``stages`` are in seconds, as all of it."""
     for log in _calls:
-        log.write(call, seconds)
-
-
-def flush() -> None:
-    """Writes the lines of calls that still wait: at the end."""
-    for log in _calls:
-        log.flush()
+        log.write(ended)

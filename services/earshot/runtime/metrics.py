@@ -82,13 +82,13 @@ class Metrics:
         """A call has arrived."""
         self._in_flight.of(method).value += 1
 
-    def count(self, call: Call, seconds: float) -> None:
-        """A call has ended, ``seconds`` after its arrival."""
+    def count(self, call: Call) -> None:
+        """A call has ended."""
         method, client = call.method, call.client
         self._in_flight.of(method).value -= 1
         self._requests.of(method, call.code.name, client).value += 1
         exemplar = {"trace_id": call.trace_id} if call.trace and call.trace.sampled else None
-        self._request_seconds.of(method, client).observe(seconds, exemplar)
+        self._request_seconds.of(method, client).observe(call.seconds, exemplar)
         if call.responded is not None:
             self._first_response_seconds.of(method).observe(call.responded - call.began)
         self._received_bytes.of(method, call.codec, client).value += call.received_bytes

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from earshot import errors
 from earshot.rpc.limits import HEADROOM_BYTES
+from earshot.runtime.book import Book
 from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
 from earshot.runtime.interceptors import CallInterceptor, Door, Entrance, Observer
@@ -46,6 +47,7 @@ class Server:
 
     def __init__(self, settings: ServiceSettings, metrics: Metrics, health: Health) -> None:
         self._settings, self._metrics, self._health = settings, metrics, health
+        self._book = Book(metrics)
         self._tracing = tracing(settings, metrics.component)
 
     async def run(self, service: Service) -> None:
@@ -78,11 +80,12 @@ class Server:
             stop_metrics()
             if self._tracing:
                 await asyncio.to_thread(self._tracing.close)
+            self._book.settle()
             logger().info("stopped")
 
     def _build(self, service: Service) -> grpc.aio.Server:
         settings = self._settings
-        observer = Observer(settings.replica, self._metrics, self._tracing)
+        observer = Observer(settings.replica, self._metrics, self._book, self._tracing)
         entrance = Entrance(Clients(settings.client_names), settings.stream_idle_seconds, service.doors)
         interceptor = CallInterceptor(observer, entrance)
         server = grpc.aio.server(interceptors=(interceptor,), options=_options(settings))

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from earshot.quotas.windows import Window, days, names_at
+from earshot.quotas.windows import Window, days, ends_at, names_at
 
 CASES = [
     (Window.MINUTE, "2026-12-31 23:59:59", "202612312359", "2027-01-01 00:00:00"),
@@ -21,6 +21,8 @@ def test_windows_are_those_of_the_calendar(window: Window, now: str, name: str, 
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert window.name_at(moment) == name
     assert names_at(moment.timestamp() + 0.999)[list(Window).index(window)] == name
+    ends = ends_at(moment.timestamp() + 0.999)
+    assert datetime.fromtimestamp(ends[list(Window).index(window)], UTC) == window.ends_after(moment)
     assert window.ends_after(moment) == datetime.fromisoformat(end).replace(tzinfo=UTC)
 
 

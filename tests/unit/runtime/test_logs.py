@@ -7,6 +7,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import grpc
@@ -14,9 +15,12 @@ import pytest
 import structlog
 
 from earshot.runtime import logs
+from earshot.runtime.book import Book
 from earshot.runtime.calls import Call, Stage
+from earshot.runtime.metrics import Metrics
 
 Setup = Callable[[str], io.BytesIO]
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -37,15 +41,19 @@ def set_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[Setup]:
 
 def _call() -> Call:
     return Call(
-        method="Recognize", request_id="r-1", code=grpc.StatusCode.OK, stages={Stage.QUEUE: 0.00123456}
+        method="Recognize",
+        request_id="r-1",
+        code=grpc.StatusCode.OK,
+        seconds=0.25,
+        ended_at=1_800_000_000.25,
+        stages={Stage.QUEUE: 0.00123456},
     )
 
 
 async def test_the_line_of_a_call_has_what_every_line_has(set_up: Setup) -> None:
     written = set_up("info")
     logs.logger().info("engine")
-    logs.log_call(_call(), 0.25)
-    logs.flush()
+    logs.log_calls([_call()])
     other, line = (json.loads(line) for line in written.getvalue().splitlines())
     assert other.keys() <= line.keys()
     assert len(line["timestamp"]) == len(other["timestamp"])
@@ -63,16 +71,37 @@ async def test_the_line_of_a_call_has_what_every_line_has(set_up: Setup) -> None
 @pytest.mark.parametrize(("level", "count"), [("debug", 1), ("info", 1), ("warning", 0), ("error", 0)])
 async def test_calls_are_information(set_up: Setup, level: str, count: int) -> None:
     written = set_up(level)
-    logs.log_call(_call(), 0.25)
-    logs.flush()
+    logs.log_calls([_call()])
     assert len(written.getvalue().splitlines()) == count
 
 
-async def test_calls_that_end_together_are_written_together(set_up: Setup) -> None:
-    written = set_up("info")
-    for _ in range(3):
-        logs.log_call(_call(), 0.25)
+async def test_calls_that_end_together_are_counted_and_written_together(set_up: Setup) -> None:
+    written, metrics = set_up("info"), Metrics("stt")
+    book = Book(metrics)
+
+    def counted() -> float | None:
+        labels = {"component": "stt", "method": "Recognize", "code": "OK", "client": "other"}
+        return metrics.registry.get_sample_value("earshot_requests_total", labels)
+
+    ended = [_call() for _ in range(3)]
+    before = datetime.now(UTC)
+    for call in ended:
+        book.add(call)
     assert not written.getvalue()
+    assert not counted()
     while not written.getvalue():
         await asyncio.sleep(0.01)
-    assert [json.loads(line)["event"] for line in written.getvalue().splitlines()] == ["call"] * 3
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["call"] * 3
+    assert counted() == 3
+    assert all(abs(datetime.fromisoformat(line["timestamp"]) - before) < 0.04 * SECOND for line in lines)
+
+
+async def test_at_the_end_nothing_waits(set_up: Setup) -> None:
+    written = set_up("info")
+    book = Book(Metrics("stt"))
+    book.add(_call())
+    book.settle()
+    assert len(written.getvalue().splitlines()) == 1
+    book.settle()
+    assert len(written.getvalue().splitlines()) == 1

@@ -54,7 +54,7 @@ def test_ten_thousand_names_make_one_more_series() -> None:
     for name in ("app", "batch", *(f"caller-{number}" for number in range(10_000))):
         call = Call(method="Recognize", client=clients.label({CLIENT_HEADER: name}))
         call.codec = codec_of(Config(), name.encode())
-        metrics.count(call, 0.1)
+        metrics.count(call)
     series = [
         sample
         for family in metrics.registry.collect()
@@ -182,7 +182,7 @@ def test_figures_of_calls_can_be_read_while_new_ones_come() -> None:
         scraping = pool.submit(scrape)
         for number in range(3000):
             metrics.begin(f"Method{number}")
-            metrics.count(Call(method=f"Method{number}", stages=dict.fromkeys(Stage, 0.1)), 0.1)
+            metrics.count(Call(method=f"Method{number}", seconds=0.1, stages=dict.fromkeys(Stage, 0.1)))
         stop.set()
         assert scraping.result()
 
@@ -197,7 +197,7 @@ def test_a_page_of_a_busy_replica_is_small() -> None:
                     call = Call(method=method, client=client, codec=codec, code=code)
                     call.responded = call.began
                     call.stages = dict.fromkeys(Stage, 0.1)
-                    metrics.count(call, 0.1)
+                    metrics.count(call)
                 metrics.audio_seconds.labels(codec, client).inc()
                 metrics.decoded_bytes.labels(codec, client).inc()
                 metrics.audio_bytes.labels(codec, client).inc()

@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import signal
+import sys
 import time
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -345,7 +346,7 @@ async def test_a_worker_dies_with_its_front_process(tmp_path: Path) -> None:
         "    await pool.submit(b'stuck 60')\n"
         "asyncio.run(main())\n"
     )
-    front = await asyncio.create_subprocess_exec("python", "-c", script, stdout=asyncio.subprocess.PIPE)
+    front = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
     assert front.stdout is not None
     worker = psutil.Process(int(await front.stdout.readline()))
     front.kill()

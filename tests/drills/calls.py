@@ -36,9 +36,9 @@ _TEXTS: Final = (
 )
 
 
-def phrases(seconds: float, count: int) -> list[Recording]:
-    """So many stretches of about ``seconds`` of spoken digits, from each recording in turn."""
-    spoken = [one for one in recordings(DIGITS, 60.0) if one.name in _CLEAR]
+def phrases(seconds: float, count: int, within: float = 60.0) -> list[Recording]:
+    """So many stretches of about ``seconds`` of spoken digits, from the start of each recording in turn."""
+    spoken = [one for one in recordings(DIGITS, within) if one.name in _CLEAR]
     return [
         _phrase(spoken[number % len(spoken)], 2 + number // len(spoken), seconds) for number in range(count)
     ]
@@ -48,7 +48,7 @@ def _phrase(recording: Recording, part: int, seconds: float) -> Recording:
     """In that sixth of the recording, from the middle of one pause to that of another."""
     spans = recording.spans
     at = len(spans) * part // 6
-    last = next((n for n in range(at, len(spans) - 1) if spans[n][1] - spans[at][0] >= seconds), at)
+    last = next(n for n in range(at, len(spans) - 1) if spans[n][1] - spans[at][0] >= seconds)
     start = (spans[at - 1][1] + spans[at][0]) / 2
     end = (spans[last][1] + spans[last + 1][0]) / 2
     samples = recording.samples[round(start * _RATE) * 2 : round(end * _RATE) * 2]
@@ -74,7 +74,7 @@ async def unhurried(target: str, seconds: float, codec: str) -> list[Work]:
     """
     works = []
     async with AsyncClient(target) as client:
-        for recording in phrases(seconds, 4):
+        for recording in phrases(seconds, 4, within=180.0):
             content = encoding.load(recording.samples, {**_RAW, "codec": codec}, _MOST).content
             heard = await client.recognize(content)
             works.append(_hearing(content, {}, words_of(heard.text)))

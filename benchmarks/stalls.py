@@ -51,6 +51,7 @@ def main(path: Path, module: str) -> None:
 
     asyncio.set_event_loop_policy(Policy())
     atexit.register(lambda: path.write_text(json.dumps(watch.longest), encoding="utf-8"))
+    sys.argv = [module]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -102,6 +102,40 @@ async def test_what_the_caller_does_not_want_traced_is_not(collector: Collector,
     assert not collector.exports
 
 
+async def test_what_is_not_recorded_is_one_trace_all_the_same(
+    collector: Collector, start_speech: Start, start_texts: Start, logged: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"otlp_endpoint": collector.url, "trace_share": 0.0}
+    async with (
+        start_speech("echo", **settings) as hearing,
+        start_texts(speech_target=f"127.0.0.1:{hearing.port}", **settings) as service,
+    ):
+        for metadata in ((), (("traceparent", NOT_SAMPLED), ("tracestate", "vendor=1"))):
+            await service.texts.ClassifySpeech(SPEECH, metadata=metadata)
+    lines = log_lines(logged, "call")
+    found = [
+        {line["trace_id"] for line in lines if line["method"] == name}
+        for name in ("Recognize", "ClassifySpeech")
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) == 2
+    assert TRACE in found[0]
+    assert not collector.exports
+
+
+def test_the_callers_state_goes_on() -> None:
+    settings = ServiceSettings(otlp_endpoint="http://127.0.0.1:4317", trace_share=0.0)
+    made = tracing(settings, "stt")
+    assert made is not None
+    begun = made.begin("Recognize", {"traceparent": NOT_SAMPLED, "tracestate": "vendor=1"})
+    made.close()
+    headers = begun.headers()
+    assert headers["tracestate"] == "vendor=1"
+    assert headers["traceparent"].startswith(f"00-{TRACE}-")
+    assert headers["traceparent"].endswith("-00")
+    assert CALLER not in headers["traceparent"]
+
+
 async def test_a_share_of_none_traces_none(collector: Collector, start_speech: Start) -> None:
     async with start_speech(otlp_endpoint=collector.url, trace_share=0.0) as service:
         await service.speech.Recognize(REQUEST)

@@ -6,6 +6,7 @@ it has ended, of what is then known of it: while it runs, only its ids exist.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,7 @@ from earshot import __version__, errors
 from earshot.runtime.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, Tracer, TraceState
 
     from earshot.runtime.calls import Call
 
@@ -27,28 +28,40 @@ _FAULTS: Final = frozenset(
 
 
 class Trace:
-    """The span of one call."""
+    """The span of one call; of one that is not recorded, only what others are told of it."""
 
-    def __init__(self, tracer: Tracer, span: Span) -> None:
-        self._tracer, self._span = tracer, span
+    def __init__(
+        self,
+        trace_id: int,
+        state: TraceState | None,
+        tracer: Tracer | None = None,
+        span: Span | None = None,
+    ) -> None:
+        """Without ``span`` it is not recorded, and goes on with the caller's ``state``."""
+        self._number, self._state, self._tracer, self._span = trace_id, state, tracer, span
         # The same in every service that the call passes; in hexadecimal.
-        self.id = format(span.get_span_context().trace_id, f"0{_HEX_DIGITS}x")
-        self.sampled = span.is_recording()
+        self.id = format(trace_id, f"0{_HEX_DIGITS}x")
+        self.sampled = span is not None
         self._epoch = time.time() - time.monotonic()  # of this call alone: clocks are set while we run
 
     def headers(self) -> dict[str, str]:
         """What calls that are made for this one carry."""
-        from opentelemetry.trace import set_span_in_context  # noqa: PLC0415 - only where it is on
+        from opentelemetry.trace import (  # noqa: PLC0415 - only where it is on
+            NonRecordingSpan,
+            SpanContext,
+            set_span_in_context,
+        )
         from opentelemetry.trace.propagation import tracecontext  # noqa: PLC0415
 
         carrier: dict[str, str] = {}
-        propagator = tracecontext.TraceContextTextMapPropagator()
-        propagator.inject(carrier, set_span_in_context(self._span))
+        unrecorded = SpanContext(self._number, _random(64), is_remote=False, trace_state=self._state)
+        span = self._span or NonRecordingSpan(unrecorded)
+        tracecontext.TraceContextTextMapPropagator().inject(carrier, set_span_in_context(span))
         return carrier
 
     def end(self, call: Call) -> None:
         """Makes the spans of ``call``, which has ended just now."""
-        if not self.sampled:  # most are not
+        if self._span is None or self._tracer is None:  # most calls
             return
         from opentelemetry.trace import Status, StatusCode, set_span_in_context  # noqa: PLC0415
 
@@ -79,8 +92,8 @@ class Tracing:
             from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
             from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
             from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
-            from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
-            from opentelemetry.trace import SpanKind  # noqa: PLC0415
+            from opentelemetry.sdk.trace.sampling import DEFAULT_ON  # noqa: PLC0415
+            from opentelemetry.trace import SpanKind, get_current_span  # noqa: PLC0415
             from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
                 TraceContextTextMapPropagator,
             )
@@ -95,25 +108,42 @@ class Tracing:
                 "service.instance.id": settings.replica,
             }
         )
-        self._provider = TracerProvider(
-            resource=resource, sampler=ParentBasedTraceIdRatio(settings.trace_share), shutdown_on_exit=False
-        )
+        # What is not recorded never comes to it.
+        self._provider = TracerProvider(resource=resource, sampler=DEFAULT_ON, shutdown_on_exit=False)
+        self._share = settings.trace_share
         plain = not settings.otlp_endpoint.startswith("https://")
         exporter = OTLPSpanExporter(settings.otlp_endpoint, insecure=plain)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("earshot", __version__)
         self._propagator, self._nowhere = TraceContextTextMapPropagator(), Context()
-        self._served = SpanKind.SERVER
+        self._served, self._span_in = SpanKind.SERVER, get_current_span
 
     def begin(self, method: str, metadata: Mapping[str, Any]) -> Trace:
-        """A call arrives now; whether it is recorded is the caller's to say, else chance's."""
+        """A call arrives now; whether it is recorded is the caller's to say, else chance's.
+
+        A span costs as much as a twentieth of a call that does nothing: one that is not recorded makes none.
+        """
         carrier = {name: str(metadata[name]) for name in _CONTEXT if name in metadata}
         context = self._propagator.extract(carrier) if carrier else self._nowhere
-        return Trace(self._tracer, self._tracer.start_span(method, context, kind=self._served))
+        parent = self._span_in(context).get_span_context() if carrier else None
+        if parent and parent.is_valid:
+            recorded, trace_id = parent.trace_flags.sampled, parent.trace_id
+        else:
+            recorded = random.random() < self._share  # noqa: S311 - no secret
+            trace_id, parent = _random(128), None
+        if not recorded:
+            return Trace(trace_id, parent.trace_state if parent else None)
+        span = self._tracer.start_span(method, context, kind=self._served)
+        return Trace(span.get_span_context().trace_id, None, self._tracer, span)
 
     def close(self) -> None:
         """Sends what is left."""
         self._provider.shutdown()
+
+
+def _random(bits: int) -> int:
+    """An id, of those that are not nought."""
+    return random.getrandbits(bits) or 1
 
 
 def tracing(settings: ServiceSettings, component: str) -> Tracing | None:

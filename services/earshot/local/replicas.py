@@ -37,10 +37,17 @@ _CHANNEL: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.use_local_subchannel_pool", 1),
 )
-# Without these, glibc gives the memory of each large message back to the kernel and asks for it again,
-# zeroed: four fifths of what copying 64 MiB costs. The image sets them too.
 _KEPT: Final = str(128 * 1024 * 1024)  # bytes that a process may keep
-_ALLOCATOR: Final = {"MALLOC_MMAP_THRESHOLD_": _KEPT, "MALLOC_TRIM_THRESHOLD_": _KEPT}
+# Of the front processes; the image sets the same.
+_ENVIRONMENT: Final = {
+    # Without these, glibc gives the memory of each large message back to the kernel and asks for it again,
+    # zeroed: four fifths of what copying 64 MiB costs.
+    "MALLOC_MMAP_THRESHOLD_": _KEPT,
+    "MALLOC_TRIM_THRESHOLD_": _KEPT,
+    # gRPC would end its threads before each start of a worker and start them again after, and die where it
+    # cannot; what is forked here becomes another program at once.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +168,7 @@ class Replica:
 
     def _environment(self) -> dict[str, str]:
         return (
-            _ALLOCATOR
+            _ENVIRONMENT
             | os.environ
             | {
                 **self._settings,

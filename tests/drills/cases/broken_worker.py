@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import resource
 import signal
@@ -70,10 +69,11 @@ async def _leak(stack: Stack, result: Result) -> int:
     calls = 4 * len(before)
     async with AsyncClient(stack.target) as client:
         for _ in range(calls):
-            with contextlib.suppress(errors.EarshotError):
+            try:
                 await bring_out(client, LEAK)
-                continue
-            result.must(holds=False, what="a call was not answered because an engine had leaked")
+            except errors.EarshotError as error:
+                what = f"{type(error).__name__}: {error}"
+                result.must(holds=False, what=f"a call was not answered because an engine had leaked ({what})")
     result.must(before != await _all_engines(stack), "no engine met its limit of memory")
     return calls
 

@@ -32,5 +32,4 @@ DRILL = Drill(
     "no call fails; it lives, and serves again when it can",
     cramped,
     _run,
-    short=False,  # gRPC's own core may end a process that can start no thread
 )

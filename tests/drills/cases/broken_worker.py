@@ -73,7 +73,9 @@ async def _leak(stack: Stack, result: Result) -> int:
                 await bring_out(client, LEAK)
             except errors.EarshotError as error:
                 what = f"{type(error).__name__}: {error}"
-                result.must(holds=False, what=f"a call was not answered because an engine had leaked ({what})")
+                result.must(
+                    holds=False, what=f"a call was not answered because an engine had leaked ({what})"
+                )
     result.must(before != await _all_engines(stack), "no engine met its limit of memory")
     return calls
 

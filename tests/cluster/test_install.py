@@ -80,6 +80,10 @@ def test_grpcurl_calls_with_a_real_clip(target: str) -> None:
 
 def test_helm_test(defaults: Release) -> None:
     printed = defaults.test()
+    for _ in range(3):  # where nodes share a machine, each kubelet clears up the logs of the other's pods
+        if "/var/log/pods/" not in printed:
+            break
+        printed = defaults.test()
     assert "frequent formal review of" in printed
     assert '"label": "administration"' in printed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -10,10 +9,10 @@ import time
 from pathlib import Path
 from typing import Self
 
-import pytest
 import redis
 
 from earshot.local.ports import free_ports
+from tests.lacking import lacking
 
 PROGRAM = shutil.which("redis-server")
 
@@ -22,10 +21,7 @@ def need_redis() -> None:
     """CI may not be without it."""
     if PROGRAM:
         return
-    message = "no redis-server here: apt-get install redis-server"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
+    lacking("no redis-server here: apt-get install redis-server")
 
 
 class RedisServer:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import pytest
 import yaml
 
 CHART = Path(__file__).resolve().parents[2] / "charts" / "earshot"
@@ -35,13 +33,6 @@ def _run(command: list[str], text: str = "") -> str:
         error.add_note(run.stderr)
         raise error
     return run.stdout
-
-
-def lacking(what: str) -> NoReturn:
-    """Ends a test that the cluster is not fit for: skipped, but failed where CI is, which may skip none."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 def until(check: Callable[[], object], seconds: float, what: str) -> float:

@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.kube import kubectl, lacking
+from tests.cluster.kube import kubectl
+from tests.lacking import lacking
 
 OURS = "/run/cluster/admin.kubeconfig"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kube import CHART, RELEASE, Namespace, kubectl, lacking
+from tests.cluster.kube import CHART, RELEASE, Namespace, kubectl
+from tests.lacking import lacking
 
 CASES = sorted((Path(__file__).parents[1] / "chart" / "cases").glob("*.yaml"))
 # Of Prometheus' operator, KEDA, cert-manager and the Gateway API: the chart has an object of each.

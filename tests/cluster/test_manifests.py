@@ -12,7 +12,8 @@ import pytest
 from earshot.client import Client
 from tests.cluster.access import forwarded
 from tests.cluster.conftest import IMAGE
-from tests.cluster.kube import Namespace, Release, kubectl, lacking
+from tests.cluster.kube import Namespace, Release, kubectl
+from tests.lacking import lacking
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "deploy" / "k8s" / "example"

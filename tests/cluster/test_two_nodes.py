@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kube import Release, kubectl, lacking, ready_at, until
+from tests.cluster.kube import Release, kubectl, ready_at, until
 from tests.cluster.power import without_power
 from tests.cluster.spoken import Spoken, spoken
 from tests.cluster.traffic import Call, Plan, Traffic, traffic
+from tests.lacking import lacking
 
 Figure = Callable[[str], None]
 # Most of it cheap: two cores have to do for everything. Of each clip and each stream all words are known.

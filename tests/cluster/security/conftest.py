@@ -22,10 +22,11 @@ import pytest
 from earshot.local.certificates import Signer
 from tests.cluster.access import forwarded
 from tests.cluster.conftest import IMAGE, SMALL
-from tests.cluster.kube import Document, Namespace, Release, kubectl, lacking, namespace, until
+from tests.cluster.kube import Document, Namespace, Release, kubectl, namespace, until
 from tests.cluster.servers import issuer, redis, secret, write_secret
 from tests.envoy.callers import AUDIENCE, ISSUER, Caller, Registry
 from tests.envoy.door import SPEECH, outcome
+from tests.lacking import lacking
 
 CLIENTS = {"alice": ["*"], "bob": [f"{SPEECH}/ListModels"], "dave": ["*"]}
 KEYS, EDGE, TEST_KEY = "earshot-api-keys", "earshot-tls-edge", "helm-test-key"

@@ -139,6 +139,22 @@ async def test_after_three_full_replicas_the_proxy_is_told_to_ask_no_more(start_
     assert [attempt for attempt, enough in told.items() if enough] == ["3", "4"]
 
 
+async def test_where_all_are_full_new_calls_are_told_so_as_well(start_speech: Start) -> None:
+    async def is_told(attempt: str) -> bool:
+        call = service.speech.Recognize(REQUEST, metadata=(("x-envoy-attempt-count", attempt),))
+        assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        return "x-envoy-ratelimited" in dict(await call.trailing_metadata())
+
+    async with start_speech("slow", queue=0) as service:
+        busy = asyncio.ensure_future(service.speech.Recognize(REQUEST))
+        await figures(service, lambda found: value(found, "earshot_admitted_requests") == 1)
+        before = [await is_told("1") for _ in range(2)]
+        again = [await is_told("2") for _ in range(5)]
+        after = [await is_told("1") for _ in range(4)]
+        busy.cancel()
+    assert (any(before), again[0], again[4], after) == (False, False, True, [True, True, True, False])
+
+
 async def test_a_full_replica_reads_no_message(start_speech: Start) -> None:
     async with start_speech("slow", queue=0) as service:
         busy = asyncio.ensure_future(service.speech.Recognize(REQUEST))

@@ -8,7 +8,7 @@ import time
 import traceback
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
@@ -20,6 +20,7 @@ from earshot.rpc.status import code_of, to_grpc_status
 from earshot.runtime import calls
 from earshot.runtime.book import Book
 from earshot.runtime.calls import Call, Stage
+from earshot.runtime.elsewhere import Elsewhere
 from earshot.runtime.labels import OTHER, Clients, Line, claimed_name
 from earshot.runtime.logs import REQUEST_ID, logger
 from earshot.runtime.metrics import Metrics
@@ -29,9 +30,6 @@ from earshot.runtime.tracing import Tracing
 _OURS: Final = "/earshot.v1."
 REQUEST_ID_HEADER: Final = "x-request-id"
 _ATTEMPT_HEADER: Final = "x-envoy-attempt-count"
-# A call that this many replicas have no room for is told so: when all are full, to ask more of them takes
-# from the work what refusing costs.
-_ENOUGH: Final = 3
 _DIGITS: Final = 6
 REPLICA_TRAILER: Final = "earshot-replica"
 TRACE_TRAILER: Final = "earshot-trace-id"
@@ -65,6 +63,7 @@ class Entrance:
     clients: Clients
     patience: float  # seconds that a stream may wait for a caller who does not read
     doors: Mapping[str, Door]  # by a unary method's path: its calls are refused before their message is read
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
@@ -83,11 +82,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or not handler_call_details.method.startswith(_OURS):
             return handler
         about = self._call(handler_call_details)
-        call = _Wrapped(about, self._observer)
+        call = _Wrapped(about, self._observer, self._entrance)
         full = self._full(handler_call_details.method, about.line)
         if full:
             # Of the kind that reads as it likes: not at all.
-            refusing = cast("Any", call.stream(_raising(full), self._entrance.patience))
+            refusing = cast("Any", call.stream(_raising(full)))
             return grpc.stream_stream_rpc_method_handler(refusing)
         coders: dict[str, Any] = {
             "request_deserializer": call.reader(cast("Read", handler.request_deserializer)),
@@ -97,7 +96,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler.unary_unary:
             unary = call.unary(cast("UnaryBehaviour", handler.unary_unary))
             return grpc.unary_unary_rpc_method_handler(cast("Any", unary), **coders)
-        stream = call.stream(cast("StreamBehaviour", handler.stream_stream), self._entrance.patience)
+        stream = call.stream(cast("StreamBehaviour", handler.stream_stream))
         return grpc.stream_stream_rpc_method_handler(cast("Any", stream), **coders)
 
     def _full(self, method: str, line: Line) -> errors.ResourceExhaustedError | None:
@@ -129,8 +128,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 class _Wrapped:
     """One call, from its arrival to its end."""
 
-    def __init__(self, call: Call, observer: Observer) -> None:
+    def __init__(self, call: Call, observer: Observer, entrance: Entrance) -> None:
         self._call, self._observer, self._metrics = call, observer, observer.metrics
+        self._entrance = entrance
 
     # Bytes are counted where they are bytes: to ask a message for its size is to encode it all once more.
 
@@ -168,14 +168,14 @@ class _Wrapped:
 
         return wrapped
 
-    def stream(self, behaviour: StreamBehaviour, patience: float) -> StreamHandler:
+    def stream(self, behaviour: StreamBehaviour) -> StreamHandler:
         async def wrapped(requests: AsyncIterator[Message], context: Context) -> None:
             self._begin(context)
             try:
                 async with contextlib.aclosing(behaviour(requests, context)) as responses:
                     async for response in responses:
                         self._call.responded = self._call.responded or time.monotonic()
-                        await _write(context, response, patience)
+                        await _write(context, response, self._entrance.patience)
             except BaseException as exc:
                 status = self._fail(context, exc)
             else:
@@ -211,8 +211,9 @@ class _Wrapped:
             quota = error.quota.name if error.quota else OTHER
             self._metrics.quota_refused.labels(quota, self._call.client).inc()
             return _NO_RETRY
-        enough = isinstance(error, errors.ResourceExhaustedError) and self._call.attempt >= _ENOUGH
-        return _NO_RETRY if enough else ()
+        if not isinstance(error, errors.ResourceExhaustedError):
+            return ()
+        return _NO_RETRY if self._entrance.elsewhere.is_full(self._call.attempt) else ()
 
     def _trailers(self) -> tuple[tuple[str, str], ...]:
         """Who answered what, for callers to quote."""

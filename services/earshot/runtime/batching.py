@@ -87,7 +87,7 @@ class WorkQueue:
         self._expendable: FairLines[Pending] = FairLines()
         self._arrived = asyncio.Event()
         self._since = 0.0  # when the first of those that wait came, or earlier; by time.monotonic
-        self._mean_seconds = 0.0  # that a job takes
+        self.mean_seconds = 0.0  # that a job takes; 0: none has been done
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._expendable)
@@ -113,7 +113,7 @@ class WorkQueue:
     def settle(self, job: Pending, seconds: float) -> None:
         """A worker is done with ``job`` after so much work."""
         self._lines(job).charge(job.line, seconds - job.charged)
-        self._mean_seconds += _SMOOTHING * (seconds - self._mean_seconds)
+        self.mean_seconds += _SMOOTHING * (seconds - self.mean_seconds)
         job.charged = 0.0
 
     def wake(self) -> None:
@@ -127,7 +127,7 @@ class WorkQueue:
         """
         while wanted():
             left = self._time_to_wait(most, patience)
-            if left <= 0 and (batch := self._take_live(most)):
+            if left <= 0 and (batch := self.take_now(most)):
                 return batch
             self._arrived.clear()
             await self._arrival(left)
@@ -146,7 +146,8 @@ class WorkQueue:
             async with asyncio.timeout(most_seconds):
                 await self._arrived.wait()
 
-    def _take_live(self, most: int) -> list[Pending]:
+    def take_now(self, most: int) -> list[Pending]:
+        """What waits, at most ``most`` jobs; perhaps nothing."""
         batch: list[Pending] = []
         size = 0
         while len(batch) < most and (job := self._waiting.take() or self._expendable.take()):
@@ -156,7 +157,7 @@ class WorkQueue:
             if batch and (job.attempts or size > self._batch_bytes):
                 self._lines(job).put(job, job.line, first=True)
                 break
-            job.charged = self._mean_seconds
+            job.charged = self.mean_seconds
             self._lines(job).charge(job.line, job.charged)
             batch.append(job)
             if job.attempts:

@@ -16,7 +16,7 @@ from typing import Final
 
 _TRIES: Final = 3  # of one call, whatever is known: more take from the work what refusing costs
 _SHARE: Final = 0.65  # of calls sent on that come back in kind; beyond that the others are full
-_CERTAIN: Final = 4.0  # calls refused here and there, below which nothing is known
+_CERTAIN: Final = 2.0  # calls refused here and there, below which nothing is known
 _SENT_ON: Final = 4  # every fourth new call, where the others are full
 _MEMORY: Final = 2.0  # seconds after which a call counts for a third of what it did
 

@@ -12,19 +12,12 @@ from earshot.runtime import calls
 from earshot.runtime.batching import Outcome, Pending, WorkQueue
 from earshot.runtime.blobs import Blob
 from earshot.runtime.busy import BusyTime
+from earshot.runtime.feeding import STOPPED, Feeder, Feeding
 from earshot.runtime.messages import MAX_BATCH, TaskSpec
 from earshot.runtime.settings import ServiceSettings
-from earshot.runtime.shortage import shortage
-from earshot.runtime.task import Fault, Result
 from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
 
-_LOST = (
-    "the process that worked on this request died, and so did the next: it is not tried again; what is in it "
-    "may be at fault, and the log of the replica says more"
-)
-_ABANDONED = "the engine went on with work that nobody waits for any more"
 _BATCH_BYTES = 8 * 1024  # texts of a few hundredths of a second; audio is not counted
-_STOPPED = "this replica is stopping; try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +70,10 @@ class Pool:
         self._slots: list[asyncio.Task[None]] = []
         self._workers: set[Worker] = set()  # all processes not yet seen to end
         self._busy = BusyTime()
+        self._feeders: list[Feeder] = []
+        self._feeding = Feeding(
+            options.workers, options.max_batch, options.batch_wait, options.cancel_seconds
+        )
 
     async def start(self) -> None:
         """Starts all workers and waits for them. Raises what keeps one from loading its task."""
@@ -191,6 +188,8 @@ class Pool:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         job = Pending(item, deadline, future, expendable, calls.current().line)
         self._queue.put(job)
+        for feeder in self._feeders:
+            feeder.hand_ahead()
         return job
 
     @property
@@ -204,59 +203,21 @@ class Pool:
             slot.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
         await asyncio.gather(*(self._discard(worker) for worker in tuple(self._workers)))
-        self._queue.fail_all(errors.UnavailableError(_STOPPED))
+        self._queue.fail_all(errors.UnavailableError(STOPPED))
 
     async def _keep(self, worker: Worker, spec: TaskSpec) -> None:
         """One place in the pool: feeds its worker, and replaces it when it dies."""
         while True:
+            feeder = Feeder(worker, self._queue, self._busy, self._feeding)
+            self._feeders.append(feeder)
             try:
-                await self._feed(worker)
+                await feeder.feed()
             except WorkerDiedError as exc:
                 self._events.on_restart(str(exc))
+            finally:
+                self._feeders.remove(feeder)
             await self._discard(worker)
             worker = await self._replacement(spec)
-
-    async def _feed(self, worker: Worker) -> None:
-        while await self._feed_once(worker):
-            pass
-        raise WorkerDiedError("the worker process died while it was idle")
-
-    async def _feed_once(self, worker: Worker) -> bool:
-        """One batch; False when the worker has died. Nothing of the batch is kept while it waits again."""
-        options = self.options
-        jobs = await self._queue.take(options.max_batch, lambda: worker.alive, options.batch_wait)
-        if not jobs:
-            return False
-        try:
-            outcomes = await self._run(worker, jobs)
-        except OSError as exc:  # the worker lives
-            unreached = errors.UnavailableError(f"the worker cannot be reached: {exc.strerror}")
-            _fail(jobs, shortage(exc) or unreached)
-            return True
-        except asyncio.CancelledError:
-            _fail(jobs, errors.UnavailableError(_STOPPED))
-            raise
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            self._queue.settle(job, outcome.seconds)
-            _settle(job, outcome)
-        return True
-
-    async def _run(self, worker: Worker, jobs: list[Pending]) -> list[Result | Fault]:
-        watch = _CancelWatch(worker, jobs, self.options.cancel_seconds)
-        try:
-            with self._busy.at_work():
-                return await worker.run([job.item for job in jobs])
-        except WorkerDiedError:
-            self._retry_or_fail(jobs, killed=await worker.was_killed())
-            raise
-        finally:
-            watch.close()
-
-    def _retry_or_fail(self, jobs: list[Pending], *, killed: bool) -> None:
-        again = [job for job in jobs if job.may_retry(killed=killed)]
-        lost = errors.InternalError(_LOST, reason="WORKER_DIED")
-        _fail([job for job in jobs if job not in again], lost)
-        self._queue.put_back(again)
 
     async def _replacement(self, spec: TaskSpec) -> Worker:
         wait = self.options.restart_initial_seconds
@@ -269,49 +230,9 @@ class Pool:
             wait = min(2 * wait, self.options.restart_maximum_seconds)
 
 
-class _CancelWatch:
-    """Tells a worker when nobody waits for its batch any more; kills it if it does not listen."""
-
-    def __init__(self, worker: Worker, jobs: list[Pending], patience: float) -> None:
-        self._worker, self._jobs, self._patience = worker, jobs, patience
-        self._kill: asyncio.TimerHandle | None = None
-        self._closed = False
-        for job in jobs:
-            job.start()
-            job.future.add_done_callback(self._on_done)
-
-    def _on_done(self, _: asyncio.Future[Outcome]) -> None:
-        # A callback that was due when the watch was closed still comes, and the worker has other work now.
-        if not self._closed and self._kill is None and all(job.future.done() for job in self._jobs):
-            self._worker.cancel()
-            if all(job.expendable for job in self._jobs):
-                return
-            loop = asyncio.get_running_loop()
-            self._kill = loop.call_later(self._patience, self._worker.kill, _ABANDONED)
-
-    def close(self) -> None:
-        self._closed = True
-        for job in self._jobs:
-            job.future.remove_done_callback(self._on_done)
-        if self._kill:
-            self._kill.cancel()
-
-
 def _give_back(future: asyncio.Future[Outcome]) -> None:
     """Closes what came for a caller in the very step in which it left."""
     if future.done() and not future.cancelled() and not future.exception():
         outcome = future.result()
         if outcome.blob:
             outcome.blob.close()
-
-
-def _settle(job: Pending, outcome: Result | Fault) -> None:
-    if isinstance(outcome, Fault):
-        job.fail(outcome.error)
-    else:
-        job.succeed(outcome)
-
-
-def _fail(jobs: list[Pending], error: errors.EarshotError) -> None:
-    for job in jobs:
-        job.fail(error)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,8 +40,17 @@ class WorkItem:
     blob: Blob | None
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Something sent to a worker, and what it will answer."""
+
+    number: int
+    count: int  # of jobs
+    reply: asyncio.Future[tuple[messages.FromWorker, list[Blob]]]
+
+
 class Worker:
-    """One process. Gets one batch at a time."""
+    """One process. Works on one batch at a time, in the order in which they are sent."""
 
     def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket, flag: CancelFlag) -> None:
         self.info = b""
@@ -52,7 +62,7 @@ class Worker:
         self._process, self._sock, self._flag = process, sock, flag
         self._decoder = msgspec.msgpack.Decoder(messages.FromWorker)
         self._number = 0
-        self._reply: asyncio.Future[tuple[messages.FromWorker, list[Blob]]] | None = None
+        self._open: deque[Exchange] = deque()  # not answered
         self._pulse = Pulse(process.pid)
         loop = asyncio.get_running_loop()
         loop.add_reader(sock.fileno(), self._on_readable)
@@ -86,7 +96,7 @@ class Worker:
         Raises :class:`WorkerDiedError` when it dies before that, and the task's own error when it
         cannot be made.
         """
-        reply, _ = await self._exchange(spec, ())
+        reply, _ = await self._exchange(spec).reply
         if isinstance(reply, messages.Refused):
             raise from_parts(reply.error)
         if not isinstance(reply, messages.Ready):
@@ -99,40 +109,46 @@ class Worker:
         """The process's id."""
         return self._process.pid
 
-    async def run(self, items: Sequence[WorkItem]) -> list[Result | Fault]:
-        """One outcome for each item, in order.
+    def send(self, items: Sequence[WorkItem]) -> Exchange:
+        """Hands over a batch; :meth:`outcomes` waits for what comes of it.
 
-        Raises :class:`WorkerDiedError`; and ``OSError`` where this process has run out of something, so that
-        the outcomes are lost.
+        Raises :class:`WorkerDiedError`; and ``OSError`` where this process has run out of something.
         """
         self._number += 1
         blobs = [item.blob for item in items if item.blob]
         batch = messages.Batch(
             self._number, [item.body for item in items], [item.blob is not None for item in items]
         )
-        reply, received = await self._exchange(batch, blobs)
-        if not isinstance(reply, messages.Done) or len(reply.outcomes) != len(items):
+        return self._exchange(batch, blobs, len(items))
+
+    async def outcomes(self, exchange: Exchange) -> list[Result | Fault]:
+        """One outcome for each item, in order.
+
+        Raises :class:`WorkerDiedError`; and ``OSError`` where this process has run out of something, so that
+        the outcomes are lost.
+        """
+        reply, received = await exchange.reply
+        if not isinstance(reply, messages.Done) or _of(reply) != (exchange.number, exchange.count):
             raise WorkerDiedError("the worker answered out of turn")
         return _outcomes(reply, received)
 
-    def cancel(self) -> None:
-        """Tells the batch at work that nobody waits for it; it ends when its engine next looks."""
-        self._flag.set(self._number)
+    def cancel(self, exchange: Exchange) -> None:
+        """Tells the worker that nobody waits for that batch; it ends it when its engine next looks."""
+        self._flag.set(exchange.number)
 
-    async def _exchange(
-        self, message: msgspec.Struct, blobs: Sequence[Blob]
-    ) -> tuple[messages.FromWorker, list[Blob]]:
+    def _exchange(self, message: msgspec.Struct, blobs: Sequence[Blob] = (), count: int = 0) -> Exchange:
         if not self.alive:
             raise WorkerDiedError("the worker process died")
-        self._reply = asyncio.get_running_loop().create_future()
         try:
             messages.send(self._sock, message, blobs)
         except OSError as exc:
-            self._reply = None
             if shortage(exc):
                 raise
             raise WorkerDiedError("the worker is gone, or does not read") from exc
-        return await self._reply
+        exchange = Exchange(self._number, count, asyncio.get_running_loop().create_future())
+        exchange.reply.add_done_callback(lambda reply: reply.cancelled() or reply.exception())  # seen
+        self._open.append(exchange)
+        return exchange
 
     def _on_readable(self) -> None:
         try:
@@ -144,25 +160,27 @@ class Worker:
             self._lose(exc)
             return
         except OSError as exc:
-            if self._reply and not self._reply.done():
-                self._reply.set_exception(exc)
+            self._fail_next(exc)
             return
-        if self._reply and not self._reply.done():
-            self._reply.set_result((reply, blobs))
+        if self._open and not (waiting := self._open.popleft().reply).done():
+            waiting.set_result((reply, blobs))
+
+    def _fail_next(self, error: Exception) -> None:
+        if self._open and not (waiting := self._open.popleft().reply).done():
+            waiting.set_exception(error)
 
     def _lose(self, cause: Exception) -> None:
         asyncio.get_running_loop().remove_reader(self._sock.fileno())
         self.alive = False
-        if self._reply and not self._reply.done():
+        while self._open:
             error = WorkerDiedError(self._cause)
             error.__cause__ = cause
-            self._reply.set_exception(error)
+            self._fail_next(error)
         self.on_death()
 
     def _look(self) -> None:
         """A process that is stopped or locked up never answers; who waits for it would wait for ever."""
-        is_at_work = self.loaded and self._reply is not None and not self._reply.done()
-        if self._pulse.look(at_work=is_at_work) >= _STILL_LOOKS:
+        if self._pulse.look(at_work=self.loaded and bool(self._open)) >= _STILL_LOOKS:
             self.kill("the worker process stood still")
         self._next_look = asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
 
@@ -194,6 +212,10 @@ class Worker:
             self.kill()
             await self._process.wait()
         self._flag.close()
+
+
+def _of(reply: messages.Done) -> tuple[int, int]:
+    return reply.number, len(reply.outcomes)
 
 
 def _outcomes(reply: messages.Done, blobs: list[Blob]) -> list[Result | Fault]:

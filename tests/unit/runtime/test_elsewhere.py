@@ -64,7 +64,7 @@ def test_when_there_is_room_again_it_is_found_out(clock: Clock) -> None:
 def test_few_refusals_say_nothing(clock: Clock) -> None:
     replica = Elsewhere(clock)
     for _ in range(20):
-        clock.now += 1
+        clock.now += 2
         assert not replica.is_full(1)
         assert not replica.is_full(2)
 

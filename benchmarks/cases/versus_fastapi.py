@@ -20,6 +20,7 @@ from benchmarks.peers import fastapi_server as peer
 from benchmarks.saturation import Caller
 from benchmarks.stack import running
 from earshot.client import Client, RetryPolicy
+from earshot.local import replicas
 from earshot.local.ports import free_ports
 from earshot.stt.types import SAMPLE_RATE, Samples
 
@@ -37,7 +38,8 @@ def measure(scale: Scale) -> Report:
         "Unary calls of 320 KB against FastAPI",
         "Ten seconds of audio as raw samples, to us and to FastAPI on uvicorn as its documentation says to "
         "run it (`benchmarks/peers/fastapi_app.py`). First the wire alone: both answer at once, and what "
-        "counts is the server's CPU; ours has its checks, figures and log line, FastAPI its bare endpoint. "
+        "counts is the server's CPU, with memory kept as our image has it in both; ours has its checks, figures "
+        "and log line, FastAPI its bare endpoint. "
         "Then the same Whisper in both, a worker for each core, ours behind Envoy. Then one caller over a "
         "link of 10 Mbit/s upwards, with the time to encode in the sum. Every status and every answer is "
         "checked.",
@@ -189,7 +191,8 @@ def edge() -> Iterator[tuple[psutil.Process, int]]:
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "benchmarks.peers.bare_edge"]
     settings = {"EARSHOT_PORT": str(port), "EARSHOT_METRICS_PORT": "0", "EARSHOT_DRAIN_SECONDS": "0"}
-    with subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.DEVNULL) as process:
+    environment = os.environ | replicas.ENVIRONMENT | settings
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
         try:
             with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                 grpc.channel_ready_future(channel).result(timeout=60)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.cpu import ONE_THREAD
+from earshot.local import replicas
 from earshot.local.ports import free_ports
 
 BOUNDARY = "a-boundary-that-is-in-no-clip"
@@ -32,7 +33,7 @@ def running(engine: str = "", model: str = "", workers: int = 1) -> Iterator[tup
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "benchmarks.peers.fastapi_app:app", "--port", str(port)]
     command += ["--workers", str(workers), "--no-access-log", "--log-level", "warning"]
-    environment = os.environ | ONE_THREAD | {"PEER_ENGINE": engine, "PEER_MODEL": model}
+    environment = os.environ | replicas.ENVIRONMENT | ONE_THREAD | {"PEER_ENGINE": engine, "PEER_MODEL": model}
     with subprocess.Popen(command, env=environment) as process:
         try:
             _wait(port, process)

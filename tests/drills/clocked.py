@@ -7,7 +7,7 @@ import sys
 
 from earshot.local import replicas
 
-replicas._ENVIRONMENT["LD_PRELOAD"] = os.environ["EARSHOT_DRILL_PRELOAD"]
+replicas.ENVIRONMENT["LD_PRELOAD"] = os.environ["EARSHOT_DRILL_PRELOAD"]
 
 if __name__ == "__main__":
     from earshot.cli.__main__ import main

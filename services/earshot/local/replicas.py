@@ -39,7 +39,7 @@ _CHANNEL: Final = (
 )
 _KEPT: Final = str(128 * 1024 * 1024)  # bytes that a process may keep
 # Of the front processes; the image sets the same.
-_ENVIRONMENT: Final = {
+ENVIRONMENT: Final = {
     # Without these, glibc gives the memory of each large message back to the kernel and asks for it again,
     # zeroed: four fifths of what copying 64 MiB costs.
     "MALLOC_MMAP_THRESHOLD_": _KEPT,
@@ -168,7 +168,7 @@ class Replica:
 
     def _environment(self) -> dict[str, str]:
         return (
-            _ENVIRONMENT
+            ENVIRONMENT
             | os.environ
             | {
                 **self._settings,

@@ -11,13 +11,12 @@ from typing import Any
 
 import grpc
 
-from benchmarks import saturation
+from benchmarks import data, saturation
 from benchmarks.harness import Figure, Ratio, Report, Scale, Table
 from benchmarks.stack import running
 from earshot.audio.decoding import decode_all
 from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits
-from earshot.gen.v1 import speech_pb2, speech_pb2_grpc
 from earshot.local.samples import recordings
 from earshot.stt.types import SAMPLE_RATE, Samples
 
@@ -42,23 +41,32 @@ def clip() -> Samples:
     return decode_all(source.read_bytes(), AudioFormat(), AudioLimits())[: CLIP * SAMPLE_RATE]
 
 
-def caller(channel: grpc.aio.Channel, wanted: speech_pb2.RecognizeRequest) -> _Call:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all three ask for: a call of some bytes, and what says that two answers are the same."""
+
+    method: str
+    request: bytes
+    said: Callable[[bytes], str]
+
+
+def caller(channel: grpc.aio.Channel, work: Work) -> _Call:
     """One call as a client of that name: its seconds; None, after a rest: there was no room."""
-    stub: Any = speech_pb2_grpc.SpeechToTextStub(channel)  # the stubs know only the synchronous form
-    said: list[str] = []
+    ask: Any = channel.unary_unary(work.method)  # the stubs know only the synchronous form
+    first: list[str] = []
 
     async def call(client: str, rest: float) -> float | None:
         start = time.monotonic()
         try:
-            answer = await stub.Recognize(wanted, metadata=(("x-earshot-client", client),), timeout=120)
+            answer = await ask(work.request, metadata=(("x-earshot-client", client),), timeout=120)
         except grpc.aio.AioRpcError as exc:
             if exc.code() != grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise
             await asyncio.sleep(rest)
             return None
-        said.append(" ".join(result.alternatives[0].transcript for result in answer.results))
-        assert said[-1] == said[0] != "", "other words than at first"
-        del said[1:]
+        said = work.said(answer)
+        first[:] = first or [said]
+        assert said == first[0] != "", "something else than at first"
         return time.monotonic() - start
 
     return call
@@ -101,13 +109,14 @@ def p95(times: list[float]) -> float:
     return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
-async def taking_turns(port: int, scale: Scale, counts: Counts) -> tuple[list[float], list[float]]:
+async def taking_turns(
+    port: int, work: Work, scale: Scale, counts: Counts
+) -> tuple[list[float], list[float]]:
     """The light client's 95th percentile in each round, alone and beside the others."""
-    calls, rounds = scale.of((15, 2), (3, 1))
+    calls, rounds = scale.of((30, 4), (3, 1))
     found: dict[str, list[float]] = {"alone": [], "beside": []}
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        wanted = speech_pb2.RecognizeRequest.FromString(saturation.recognize(clip()))
-        call = caller(channel, wanted)
+        call = caller(channel, work)
         pause = PAUSE * statistics.median(await light(call, 5, 0))
         for number in range(rounds):
             for name in found if number % 2 == 0 else reversed(found):
@@ -120,23 +129,38 @@ def measure(scale: Scale) -> Report:
     """Three clients of one worker, named."""
     report = Report(
         "Fairness between clients",
-        "Through Envoy to one replica with one worker of the embedded engine, clips of two seconds. The "
-        "light client asks for one clip at a time and pauses, so that alone it keeps the worker busy for a "
-        "fifth of the time; alone is that same client at that same pace with nobody beside it. Two others "
-        "keep 32 calls each in the air. Every answer is compared with the first. Who is refused for lack of "
-        "room asks again, and the light client's time goes on meanwhile.",
+        "Through Envoy to one replica with one worker of the embedded engine: clips of two seconds, then one "
+        "text a call. The light client asks for one at a time and pauses, so that alone it keeps the worker "
+        "busy for a fifth of the time; alone is that same client at that same pace with nobody beside it. "
+        "Two others keep 32 calls each in the air. Every answer is compared with the first. Who is refused "
+        "for lack of room asks again, and the light client's time goes on meanwhile.",
     )
-    counts = Counts()
     arguments = ("--stt", "1", "--classification", "1", "--workers", "1", "--stt-engine", "pocketsphinx")
     with running(*arguments) as (_, port, _):
-        alone, beside_them = asyncio.run(taking_turns(port, scale, counts))
+        for what, work in works().items():
+            add(report, what, work, port, scale)
+    return report
+
+
+def works() -> dict[str, Work]:
+    """By what the light client asks for."""
+    text = saturation.classify(data.texts(1), data.LABELS)
+    return {
+        "clip": Work(saturation.RECOGNIZE, saturation.recognize(clip()), saturation.words),
+        "text": Work(saturation.CLASSIFY, text, saturation.best_labels),
+    }
+
+
+def add(report: Report, what: str, work: Work, port: int, scale: Scale) -> None:
+    """The ratio, both figures, and what the others had."""
+    counts = Counts()
+    alone, beside_them = asyncio.run(taking_turns(port, work, scale, counts))
     report.ratios.append(
-        Ratio.of("light client's p95: beside two that flood / alone", beside_them, alone, "<= 3")
+        Ratio.of(f"light client's p95, {what}s: beside two that flood / alone", beside_them, alone, "<= 3")
     )
     report.figures += [
-        Figure.of("light client's p95, alone", "s", alone),
-        Figure.of("light client's p95, beside two that flood", "s", beside_them),
+        Figure.of(f"light client's p95, a {what}, alone", "s", alone),
+        Figure.of(f"light client's p95, a {what}, beside two that flood", "s", beside_them),
     ]
-    rows = tuple((name, answered) for name, answered in counts.answered.items())
-    report.tables.append(Table("clips of those who flood", ("client", "answered"), rows))
-    return report
+    rows = tuple(counts.answered.items())
+    report.tables.append(Table(f"{what}s of those who flood", ("client", "answered"), rows))

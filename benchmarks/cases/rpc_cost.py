@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
 import psutil
 
 from benchmarks import checkpoints, cpu, data, saturation
+from benchmarks.cases.footprint import role
 from benchmarks.checkpoints import DIGITS, Checkpoint
-from benchmarks.footprint import role
 from benchmarks.harness import Figure, Ratio, Report, Scale
 from benchmarks.saturation import Caller
 from benchmarks.stack import running
 
 CORES = os.cpu_count() or 1
-IDLE = 10.0  # seconds
 _ROLES = {"front process": "front", "Envoy": "Envoy", "engine": "engine", "decoder": "decoder"}
 
 
@@ -30,12 +28,9 @@ def measure(scale: Scale) -> Report:
         "that. RPC is the whole front process: gRPC, checks, admission, queue, figures, log.",
     )
     stack = ("--stt", "1", "--classification", "1", "--workers", str(scale.of(CORES, 1)))
-    idle: list[float] = []
     for checkpoint, bar in contenders(scale):
         with running(*stack, *checkpoint.arguments) as (root, port, _):
             add(report, checkpoint.name, bar, spending(root, port, scale))
-            idle.append(resting(root, scale.of(IDLE, 0.5)) * 100)
-    report.figures.append(Figure.of("the whole stack while nobody calls", "% of a core", idle))
     return report
 
 
@@ -73,13 +68,6 @@ def add(report: Report, name: str, bar: str, spent: dict[str, list[float]]) -> N
         Figure.of(f"{process}, {name}", "CPU ms a clip", [one * 1e3 for one in each])
         for process, each in spent.items()
     ]
-
-
-def resting(root: psutil.Process, seconds: float) -> float:
-    """The part of a core that the whole stack takes while nobody calls."""
-    before = cpu.seconds_of_all(root)
-    time.sleep(seconds)
-    return (cpu.seconds_of_all(root) - before) / seconds
 
 
 def spent_by(root: psutil.Process) -> dict[str, float]:

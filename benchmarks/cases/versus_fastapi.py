@@ -38,10 +38,10 @@ def measure(scale: Scale) -> Report:
         "Unary calls of 320 KB against FastAPI",
         "Ten seconds of audio as raw samples, to us and to FastAPI on uvicorn as its documentation says to "
         "run it (`benchmarks/peers/fastapi_app.py`). First the wire alone: both answer at once, and what "
-        "counts is the server's CPU, with memory kept as our image has it in both; ours has its checks, figures "
-        "and log line, FastAPI its bare endpoint. "
-        "Then the same Whisper in both, a worker for each core, ours behind Envoy. Then one caller over a "
-        "link of 10 Mbit/s upwards, with the time to encode in the sum. Every status and every answer is "
+        "counts is the server's CPU, with memory kept as our image has it in both; ours has its checks, "
+        "figures and log line, FastAPI its bare endpoint. Then the same Whisper in both, a worker for each "
+        "core, ours behind Envoy. Then one caller over a link of 10 Mbit/s upwards, with the time to encode "
+        "in the sum. Every status and every answer is "
         "checked.",
     )
     clips = data.clips(10, scale.of(4, 1))

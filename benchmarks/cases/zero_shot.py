@@ -29,7 +29,8 @@ def measure(scale: Scale) -> Report:
     with TemporaryDirectory() as folder:
         sentences, pairs = embedding.load("", {}), _nli(Path(folder))
         against_the_pipeline(report, Path(folder) / "nli", (sentences, pairs), scale)
-        grow(report, sentences, scale)
+        grow(report, "embedding engine", sentences, scale.of(_GROWING, _GROWING[:3]))
+        grow(report, "NLI engine", pairs, scale.of(_GROWING[:5], _GROWING[:2]))
     return report
 
 
@@ -72,17 +73,37 @@ def _one_by_one(engine: Engine, texts: Sequence[str]) -> int:
     return len(texts)
 
 
-def grow(report: Report, engine: Engine, scale: Scale) -> None:
-    """The embedding engine's cost by labels, whose vectors are kept, and by texts."""
-    points = _GROWING[: scale.of(len(_GROWING), 3)]
+def grow(report: Report, name: str, engine: Engine, sizes: Sequence[int]) -> None:
+    """An engine's cost by labels, seen before and new, and by texts; the last point against a tenth of it."""
     texts = data.texts(200)
     words = tuple(f"{text} {number}" for number, text in enumerate(texts * 5))
-    by_labels = [(size, _milliseconds(engine, texts[:1], words[:size])) for size in points]
-    by_texts = [(size, _milliseconds(engine, (texts * 5)[:size], LABELS)) for size in points]
-    report.curves += [
-        Curve("Cost of labels", "labels, seen before", "ms", tuple(by_labels)),
-        Curve("Cost of texts", "texts in a request, ten labels", "ms", tuple(by_texts)),
-    ]
+    ways: dict[str, Callable[[int], float]] = {
+        "labels": lambda size: _milliseconds(engine, texts[:1], words[:size]),
+        "new labels": lambda size: _first_time(
+            engine, texts[0], [f"{word} of {size}" for word in words[:size]]
+        ),
+        "texts": lambda size: _milliseconds(engine, (texts * 5)[:size], LABELS),
+    }
+    for what, cost in ways.items():
+        points = tuple((float(size), cost(size)) for size in sizes)
+        (before, least), (last, most) = points[-3 if len(points) > 2 else 0], points[-1]
+        growth = (most / last) / (least / before)
+        report.ratios.append(
+            Ratio(
+                f"{name}, ms for one of {last:,.0f} {what} / of {before:,.0f}",
+                *(growth, growth, growth),
+                "<= 1.1",
+            )
+        )
+        report.curves.append(Curve(f"{name}: cost of {what}", f"{what} in a request", "ms", points))
+
+
+def _first_time(engine: Engine, text: str, labels: Sequence[str]) -> float:
+    """Of labels that the engine has not seen."""
+    options = ClassificationOptions(tuple(labels), multi_label=True)
+    started = time.perf_counter()
+    engine.classify([ClassificationRequest(text, options)], lambda: False)
+    return 1000 * (time.perf_counter() - started)
 
 
 def _milliseconds(engine: Engine, texts: Sequence[str], labels: tuple[str, ...]) -> float:

@@ -33,7 +33,9 @@ def running(engine: str = "", model: str = "", workers: int = 1) -> Iterator[tup
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "uvicorn", "benchmarks.peers.fastapi_app:app", "--port", str(port)]
     command += ["--workers", str(workers), "--no-access-log", "--log-level", "warning"]
-    environment = os.environ | replicas.ENVIRONMENT | ONE_THREAD | {"PEER_ENGINE": engine, "PEER_MODEL": model}
+    environment = (
+        os.environ | replicas.ENVIRONMENT | ONE_THREAD | {"PEER_ENGINE": engine, "PEER_MODEL": model}
+    )
     with subprocess.Popen(command, env=environment) as process:
         try:
             _wait(port, process)

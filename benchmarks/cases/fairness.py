@@ -48,6 +48,7 @@ class Work:
     method: str
     request: bytes
     said: Callable[[bytes], str]
+    amount: tuple[int, int]  # calls of a round, and rounds
 
 
 def caller(channel: grpc.aio.Channel, work: Work) -> _Call:
@@ -113,7 +114,7 @@ async def taking_turns(
     port: int, work: Work, scale: Scale, counts: Counts
 ) -> tuple[list[float], list[float]]:
     """The light client's 95th percentile in each round, alone and beside the others."""
-    calls, rounds = scale.of((30, 4), (3, 1))
+    calls, rounds = scale.of(work.amount, (3, 1))
     found: dict[str, list[float]] = {"alone": [], "beside": []}
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = caller(channel, work)
@@ -146,8 +147,8 @@ def works() -> dict[str, Work]:
     """By what the light client asks for."""
     text = saturation.classify(data.texts(1), data.LABELS)
     return {
-        "clip": Work(saturation.RECOGNIZE, saturation.recognize(clip()), saturation.words),
-        "text": Work(saturation.CLASSIFY, text, saturation.best_labels),
+        "clip": Work(saturation.RECOGNIZE, saturation.recognize(clip()), saturation.words, (15, 2)),
+        "text": Work(saturation.CLASSIFY, text, saturation.best_labels, (100, 5)),
     }
 
 

@@ -45,7 +45,7 @@ def measure(scale: Scale) -> Report:
 
 def reported(rows: list[Row], ready: list[float], idle: float) -> Report:
     """What was promised, and each process."""
-    engines = [row.rss * MEBIBYTE for row in rows if row.role == "classification: engine"]
+    engines = [row.rss * MEBIBYTE for row in rows if row.role == "classification: engine process"]
     count = len(rows)
     return Report(
         "The default stack: start, memory, rest",

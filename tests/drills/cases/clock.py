@@ -11,13 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.drills.calls import calling, known
-from tests.drills.drill import CannotError, Drill, Form, Result
-from tests.drills.speech import CHECKPOINT, DIGITS, Recording, difference, recordings, stream
+from tests.drills.drill import CannotError, Drill, Form, Result, Strikes
+from tests.drills.speech import CHECKPOINT, DIGITS, Heard, Recording, recordings, stream
 from tests.drills.stack import Setup, Stack, running
+from tests.drills.streams import judge, judge_breaks, sound
 
 _PLACES = ("usr/lib/*/faketime/libfaketimeMT.so.1", "usr/lib/faketime/libfaketimeMT.so.1")
 _JUMPS = ("+2h", "-1h", "+30d", "-10s", "+0")  # from the true time; each is held for a while
 _STREAMS = 4
+_SPEED = 1.5  # times the pace of speech
 _UP = (sys.executable, "-m", "tests.drills.clocked")
 
 
@@ -51,29 +53,28 @@ def _library() -> Path | None:
 
 
 async def _run(world: _World, form: Form) -> Result:
-    result, stack = Result({"jumps": len(_JUMPS)}), world.stack
-    works = await known(stack.target)
-    spoken = recordings(DIGITS, 40.0)[:_STREAMS]
-    undisturbed = await _streamed(stack, spoken)
+    result, stack, strikes = Result({"jumps": len(_JUMPS)}), world.stack, Strikes()
+    works, held = await known(stack.target), 4.0 if form.short else 15.0
+    # Longer than all jumps together, or the last of them would meet no stream.
+    spoken = recordings(DIGITS, _SPEED * held * (len(_JUMPS) + 1))[:_STREAMS]
+    expected = sound(await _streamed(stack, spoken), spoken)
     async with calling(stack.target, works, callers=3) as load:
         streaming = asyncio.create_task(_streamed(stack, spoken))
         for jump in _JUMPS:
             world.clock.write_text(jump)
-            await asyncio.sleep(4 if form.short else 15)
-            stack.kill_envoy()  # streams go on by tokens that were sealed at another time
+            await asyncio.sleep(held)
+            strikes.note(stack.kill_envoy())  # streams go on by tokens that were sealed at another time
+        result.must(not streaming.done(), "streams were over before the last jump was")
         heard = await streaming
+    strikes.judge(result)
     load.judge(result)
-    found = difference(undisturbed, heard)
-    result.counts |= {"words streamed": sum(map(len, heard)), "lost": found.lost, "doubled": found.doubled}
-    result.must(not found.lost and not found.doubled, f"{found.lost} words lost, {found.doubled} doubled")
+    judge(heard, expected, result)
+    judge_breaks(heard, _STREAMS / 2 * strikes.struck, result)
     return result
 
 
-async def _streamed(stack: Stack, spoken: list[Recording]) -> list[list[str]]:
-    heard = await asyncio.gather(*(stream(stack.target, one, 1.5, None) for one in spoken))
-    if errors := [one.error for one in heard if one.error]:
-        raise errors[0]
-    return [one.words for one in heard]
+async def _streamed(stack: Stack, spoken: list[Recording]) -> list[Heard]:
+    return await asyncio.gather(*(stream(stack.target, one, _SPEED, None) for one in spoken))
 
 
 DRILL = Drill(

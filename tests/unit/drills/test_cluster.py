@@ -77,7 +77,7 @@ def drilled(made: Stage, monkeypatch: pytest.MonkeyPatch, *later: Call, breaks: 
 
 
 def stream(said: str = SAID, breaks: int = 1, error: str = "") -> Call:
-    return Call("stream", 20.0, 40.0, error, said=said, breaks=breaks)
+    return Call("stream", 4.0, 40.0, error, said=said, breaks=breaks)
 
 
 def test_all_well(made: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

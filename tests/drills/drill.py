@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 Count = int | float | str
+
+_STRUCK: Final = 0.8  # of the strikes that were due: fewer are no such fault
 
 
 class CannotError(Exception):
@@ -56,9 +59,45 @@ class Drill:
     cluster: bool = False  # takes place in the cluster of KUBECONFIG, else on this machine
 
 
-async def every(seconds: float, strike: Callable[[int], Awaitable[None]]) -> None:
-    """Strikes again and again, the first time after half of ``seconds``."""
-    await asyncio.sleep(seconds / 2)
-    for number in itertools.count():
-        await strike(number)
-        await asyncio.sleep(seconds)
+@dataclass
+class Strikes:
+    """How often a fault was due, and how often there was something that it struck."""
+
+    due: int = 0
+    struck: int = 0
+
+    def note(self, struck: object) -> None:
+        """One was due; whether it struck anything."""
+        self.due += 1
+        self.struck += bool(struck)
+
+    async def every(self, seconds: float, strike: Callable[[int], Awaitable[bool]]) -> None:
+        """Strikes again and again, the first time after half of ``seconds``; one that takes long has others
+        due meanwhile. ``strike`` gives whether it struck anything.
+        """
+        begun = time.monotonic()
+        try:
+            await asyncio.sleep(seconds / 2)
+            for number in itertools.count():
+                self.struck += await strike(number)
+                await asyncio.sleep(seconds)
+        finally:
+            self.due = round((time.monotonic() - begun) / seconds)
+
+    def judge(self, result: Result) -> None:
+        """What holds shows nothing where nothing was struck."""
+        result.counts["strikes"] = self.struck
+        enough = self.struck >= max(1, int(_STRUCK * self.due))
+        result.must(enough, f"struck {self.struck} times, and {self.due} were due")
+
+
+@asynccontextmanager
+async def beside(fault: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """It goes on meanwhile and ends with this; what it raises is raised here."""
+    striking = asyncio.create_task(fault)
+    try:
+        yield
+    finally:
+        striking.cancel()
+        with suppress(asyncio.CancelledError):
+            await striking

@@ -16,13 +16,22 @@ from tests.drills.stack import Stack
 async def of_envoy(stack: Stack, name: str, **labels: str) -> float:
     """The sum of the samples of Envoy's with those labels."""
     url = (await stack.status())["stack"]["metrics"]
-    return sum(_samples(await asyncio.to_thread(_page, url), name, labels))
+    return await asyncio.to_thread(at, url, name, **labels)
 
 
 async def total(rows: Iterable[dict[str, Any]], name: str, **labels: str) -> float:
     """The sum over replicas, which are rows of ``earshot status``, of the samples with those labels."""
-    pages = await asyncio.gather(*(asyncio.to_thread(_page, _url(row)) for row in rows))
-    return sum(sum(_samples(page, name, labels)) for page in pages)
+    return sum(await asyncio.gather(*(asyncio.to_thread(at, _url(row), name, **labels) for row in rows)))
+
+
+def at(url: str, name: str, **labels: str) -> float:
+    """The sum of the samples with those labels on the page there; of none it is 0."""
+    return sum(found(url, name, **labels))
+
+
+def found(url: str, name: str, **labels: str) -> list[float]:
+    """The samples with those labels on the page there."""
+    return list(_samples(_page(url), name, labels))
 
 
 def _url(row: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from earshot.audio.decoding import decode_all
 from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits
 from earshot.client import AsyncClient, EarshotError, Encoding, Final, Reconnecting, Summary
+from tests.drills.drill import Result
 
 SHARED = Path(os.environ.get("EARSHOT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 DIGITS = SHARED / "data" / "digits"
@@ -113,6 +114,12 @@ class Difference:
     lost: int
     doubled: int
     changed: int
+
+    def judge(self, result: Result, what: str = "words") -> None:
+        """There must be none: one word that is lost beside one that is doubled is the same as one changed."""
+        result.counts |= {"lost": self.lost, "doubled": self.doubled, "changed": self.changed}
+        found = f"{self.lost} {what} lost, {self.doubled} doubled, {self.changed} changed"
+        result.must(not (self.lost or self.doubled or self.changed), found)
 
 
 def difference(expected: Sequence[Sequence[str]], heard: Sequence[Sequence[str]]) -> Difference:

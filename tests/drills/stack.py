@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,26 +76,23 @@ class Stack:
             while len(await self.serving(service)) != count:
                 await asyncio.sleep(0.3)
 
-    async def signal_replica(self, number: int, what: signal.Signals, service: str = "stt") -> None:
-        """To one of the replicas that serve, counted around."""
+    async def signal_replica(self, number: int, what: signal.Signals, service: str = "stt") -> bool:
+        """To one of the replicas that serve, counted around; whether there was one."""
         rows = await self.serving(service)
-        if rows:
-            _send(rows[number % len(rows)]["pid"], what)
+        return _one_of([row["pid"] for row in rows], number, what)
 
-    async def worker(self, number: int, kind: str, service: str = "stt") -> int | None:
-        """The process of an "engine", a "decoder" or a "listener" of a replica that serves."""
+    async def kill_worker(self, number: int, kind: str, service: str = "stt") -> bool:
+        """At once; the replica starts another. ``kind`` is "engine", "decoder" or "listener"; whether a
+        replica that serves had one.
+        """
         rows = await self.serving(service)
-        return workers(rows[number % len(rows)]["pid"]).get(kind) if rows else None
+        found = [workers(row["pid"]).get(kind) for row in rows]
+        return _one_of([pid for pid in found if pid], number, signal.SIGKILL)
 
-    async def kill_worker(self, number: int, kind: str, service: str = "stt") -> None:
-        """At once; the replica starts another."""
-        if pid := await self.worker(number, kind, service):
-            _send(pid, signal.SIGKILL)
-
-    def kill_envoy(self) -> None:
-        """At once; the supervisor starts it again."""
-        if pid := self.envoy():
-            _send(pid, signal.SIGKILL)
+    def kill_envoy(self) -> bool:
+        """At once; the supervisor starts it again. Whether there was one."""
+        pid = self.envoy()
+        return pid is not None and _send(pid, signal.SIGKILL)
 
     def envoy(self) -> int | None:
         """Its process."""
@@ -120,9 +117,17 @@ def workers(front: int) -> dict[str, int]:
     return found
 
 
-def _send(pid: int, what: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, what)
+def _one_of(pids: Sequence[int], number: int, what: signal.Signals) -> bool:
+    return bool(pids) and _send(pids[number % len(pids)], what)
+
+
+def _send(pid: int, what: signal.Signals) -> bool:
+    """Whether it was there still: who has ended, and waits for its parent, is struck by nothing."""
+    with suppress(psutil.NoSuchProcess, ProcessLookupError):
+        if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            os.kill(pid, what)
+            return True
+    return False
 
 
 @asynccontextmanager

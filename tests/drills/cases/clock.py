@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
+from earshot.local.state import StateFolder
 from tests.drills.calls import calling, known
-from tests.drills.drill import CannotError, Drill, Form, Result
-from tests.drills.speech import CHECKPOINT, DIGITS, Recording, difference, recordings, stream
+from tests.drills.drill import CannotError, Drill, Form, Result, Strikes
+from tests.drills.speech import CHECKPOINT, DIGITS, Heard, Recording, recordings, stream
 from tests.drills.stack import Setup, Stack, running
+from tests.drills.streams import judge, judge_breaks, sound
 
 _PLACES = ("usr/lib/*/faketime/libfaketimeMT.so.1", "usr/lib/faketime/libfaketimeMT.so.1")
-_JUMPS = ("+2h", "-1h", "+30d", "-10s", "+0")  # from the true time; each is held for a while
+# From the true time, for libfaketime and in seconds; each is held for a while.
+_JUMPS: Final = {"+2h": 7_200, "-1h": -3_600, "+30d": 30 * 86_400, "-10s": -10, "+0": 0}
+_NEAR: Final = 5.0  # seconds
 _STREAMS = 4
+_SPEED = 1.5  # times the pace of speech
 _UP = (sys.executable, "-m", "tests.drills.clocked")
 
 
@@ -40,6 +49,8 @@ async def _scene(_: Form) -> AsyncIterator[_World]:
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no clock that is set moves
+            # As it comes it is a day, and a token of the time before is void when the clock is a month ahead.
+            "EARSHOT_RESUME_TOKEN_SECONDS": str(60 * 86_400),
         }
         setup = Setup("faster-whisper", CHECKPOINT, environment=environment, up=_UP)
         async with running(setup) as stack:
@@ -51,29 +62,44 @@ def _library() -> Path | None:
 
 
 async def _run(world: _World, form: Form) -> Result:
-    result, stack = Result({"jumps": len(_JUMPS)}), world.stack
-    works = await known(stack.target)
-    spoken = recordings(DIGITS, 40.0)[:_STREAMS]
-    undisturbed = await _streamed(stack, spoken)
+    result, stack, strikes, seen = Result(), world.stack, Strikes(), 0
+    works, held = await known(stack.target), 4.0 if form.short else 15.0
+    # Longer than all jumps together, or the last of them would meet no stream.
+    spoken = recordings(DIGITS, _SPEED * held * (len(_JUMPS) + 1))[:_STREAMS]
+    expected = sound(await _streamed(stack, spoken), spoken)
     async with calling(stack.target, works, callers=3) as load:
         streaming = asyncio.create_task(_streamed(stack, spoken))
-        for jump in _JUMPS:
+        for jump, seconds in _JUMPS.items():
             world.clock.write_text(jump)
-            await asyncio.sleep(4 if form.short else 15)
-            stack.kill_envoy()  # streams go on by tokens that were sealed at another time
+            await asyncio.sleep(held)
+            seen += _is_off_by(stack, seconds)
+            strikes.note(stack.kill_envoy())  # streams go on by tokens that were sealed at another time
+        result.must(not streaming.done(), "streams were over before the last jump was")
         heard = await streaming
+    result.counts["jumps"] = seen
+    result.must(seen == len(_JUMPS), f"the services' clock was set {len(_JUMPS)} times, and they saw {seen}")
+    strikes.judge(result)
     load.judge(result)
-    found = difference(undisturbed, heard)
-    result.counts |= {"words streamed": sum(map(len, heard)), "lost": found.lost, "doubled": found.doubled}
-    result.must(not found.lost and not found.doubled, f"{found.lost} words lost, {found.doubled} doubled")
+    judge(heard, expected, result)
+    judge_breaks(heard, _STREAMS / 2 * strikes.struck, result)
     return result
 
 
-async def _streamed(stack: Stack, spoken: list[Recording]) -> list[list[str]]:
-    heard = await asyncio.gather(*(stream(stack.target, one, 1.5, None) for one in spoken))
-    if errors := [one.error for one in heard if one.error]:
-        raise errors[0]
-    return [one.words for one in heard]
+def _is_off_by(stack: Stack, seconds: float) -> bool:
+    """Whether a replica has a call that ended just now by a clock that is off by so much."""
+    due = time.time() + seconds
+    logs = StateFolder(stack.state).logs.glob("*-[0-9].log")
+    return any(abs(ended - due) < _NEAR for log in logs for ended in _last_call(log))
+
+
+def _last_call(log: Path) -> list[float]:
+    """When it ended, by its line; nothing where there was none."""
+    lines = [line for line in log.read_text(encoding="utf-8").splitlines() if '"event":"call"' in line]
+    return [datetime.fromisoformat(json.loads(line)["timestamp"]).timestamp() for line in lines[-1:]]
+
+
+async def _streamed(stack: Stack, spoken: list[Recording]) -> list[Heard]:
+    return await asyncio.gather(*(stream(stack.target, one, _SPEED, None) for one in spoken))
 
 
 DRILL = Drill(

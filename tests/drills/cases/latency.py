@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tests.drills.drill import Strikes
 from tests.drills.streams import World, streamed
 
 
-async def _fault(world: World) -> None:
+async def _fault(world: World, _: Strikes) -> None:
     await world.network.add("latency", latency=300)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tests.cluster.kube import kubectl, until
 from tests.drills.cluster.scene import on_cluster
-from tests.drills.cluster.stage import Counts, Stage
+from tests.drills.cluster.stage import Stage
+from tests.drills.drill import Result
 
 
-def _fault(stage: Stage) -> Counts:
+def _fault(stage: Stage, result: Result) -> None:
+    result.counts["pods drained"] = stage.struck_on(stage.leaving)
     leaving = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=240s")
     kubectl("drain", stage.leaving, *leaving)
     try:
@@ -16,7 +18,6 @@ def _fault(stage: Stage) -> Counts:
     finally:
         kubectl("uncordon", stage.leaving)
     stage.spread()
-    return {}
 
 
-DRILL = on_cluster("node_drained", "a node is drained, and comes back", _fault)
+DRILL = on_cluster("node_drained", "a node is drained, and comes back", _fault, breaks=True)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from tests.drills.drill import every
+import asyncio
+import itertools
+
+from tests.drills.drill import Strikes
 from tests.drills.streams import World, streamed
 
 
-async def _fault(world: World) -> None:
-    await every(2, lambda number: world.stack.scale((3, 1, 2)[number % 3]))
+async def _fault(world: World, strikes: Strikes) -> None:
+    for count in itertools.cycle((1, 2, 3)):
+        await asyncio.sleep(2)
+        before = len(await world.stack.replicas())
+        await world.stack.scale(count)  # until those that leave have gone
+        strikes.note(len(await world.stack.replicas()) != before)
 
 
-DRILL = streamed("scale", "earshot scale stt=3, stt=1, stt=2, again and again", _fault, short=False)
+# Streams stay where they are when replicas come: only the first that leave have any.
+DRILL = streamed(
+    "scale",
+    "earshot scale stt=3, stt=1, stt=2, again and again",
+    _fault,
+    breaks=0.01,
+    short=False,
+)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from typing import Final
 
+from tests.cluster.power import OURS
 from tests.drills.cluster.judging import drilled
 from tests.drills.cluster.stage import Fault, Stage, staged
 from tests.drills.drill import CannotError, Drill, Form, Result
@@ -29,10 +31,14 @@ async def two_nodes(_form: Form) -> AsyncIterator[Stage]:
         yield stage
 
 
-def on_cluster(name: str, title: str, fault: Fault) -> Drill:
-    """The fault beside calls and streams from pods; it leaves the cluster as it was."""
+def on_cluster(name: str, title: str, fault: Fault, *, breaks: bool = False, switch: str = "") -> Drill:
+    """The fault beside calls and streams from pods; it leaves the cluster as it was. ``breaks``: streams must
+    have connected anew for it. ``switch``: what it turns off, which only the cluster of this machine lets us.
+    """
 
     async def run(stage: Stage, _form: Form) -> Result:
-        return await asyncio.to_thread(drilled, stage, fault)
+        if switch and os.environ.get("KUBECONFIG") != OURS:
+            raise CannotError(f"needs a cluster whose {switch} can be switched: that of {OURS}")
+        return await asyncio.to_thread(drilled, stage, fault, breaks=breaks)
 
     return Drill(name, title, _MUST, two_nodes, run, short=False, cluster=True)

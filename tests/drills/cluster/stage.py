@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.cluster.conftest import SMALL
-from tests.cluster.kube import Document, Namespace, Release, kubectl, namespace, ready_at, until
-from tests.cluster.power import OURS
+from tests.cluster.kube import Document, Namespace, Release, kubectl, name_of, namespace, ready_at, until
 from tests.cluster.spoken import Spoken, spoken
 from tests.cluster.traffic import Plan, Traffic, traffic
-from tests.drills.drill import Count
+from tests.drills import figures
+from tests.drills.drill import Result
 
 IMAGE: Final = os.environ.get("EARSHOT_CLUSTER_IMAGE", "localhost/earshot:dev")
 COMPONENTS: Final = ("stt", "classification", "envoy")
@@ -32,7 +32,15 @@ _PLAN: Final[Plan] = {
     "digits": {"rate": 0.2},
     "stream": {"workers": 1},
 }
-_AT_WORK: Final = "earshot_admitted_requests{"
+_Figure = tuple[str, str, dict[str, str]]  # where a pod shows it, its name, its labels
+_ADMITTED: Final[_Figure] = (":9464/metrics", "earshot_admitted_requests", {})
+_ACTIVE: Final = "envoy_http_downstream_rq_active"
+# Of each component: what is at work in a pod.
+_AT_WORK: Final[dict[str, _Figure]] = {
+    "stt": _ADMITTED,
+    "classification": _ADMITTED,
+    "envoy": (":9902/stats/prometheus", _ACTIVE, {"envoy_http_conn_manager_prefix": "edge"}),
+}
 _SETTLE_SECONDS: Final = 420  # a container that was killed often waits five minutes
 
 
@@ -60,39 +68,62 @@ class Stage:
 
     def all_on(self, node: str) -> bool:
         """Whether as many pods as there should be are ready there; a dead node's are there in name."""
-        return all(self._ready_on(component, node) for component in COMPONENTS)
+        return all(self._ready_on(component, node) == PODS for component in COMPONENTS)
 
-    def _ready_on(self, component: str, node: str) -> bool:
+    def struck_on(self, node: str) -> int:
+        """How many pods are ready there, for what is to befall it. Raises LookupError where there is none."""
+        count = sum(self._ready_on(component, node) for component in COMPONENTS)
+        if not count:
+            raise LookupError(f"no pod is on {node}: nothing would befall anything")
+        return count
+
+    def _ready_on(self, component: str, node: str) -> int:
         found = [pod for pod in self.release.pods(component) if ready_at(pod)]
-        return sum(pod["spec"]["nodeName"] == node for pod in found) == PODS
+        return sum(pod["spec"]["nodeName"] == node for pod in found)
 
-    def at_work(self) -> float:
-        """Requests and streams that are still in the services, by their own figures."""
-        pods = [*self.release.pods("stt"), *self.release.pods("classification")]
-        return sum(map(_at_work, pods))
+    def at_work(self) -> dict[str, float]:
+        """By component the requests and streams that are still in its pods, by their own figures."""
+        return {component: sum(map(_at_work, self.release.pods(component))) for component in COMPONENTS}
 
 
 def _at_work(pod: Document) -> float:
-    with urllib.request.urlopen(f"http://{pod['status']['podIP']}:9464/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(_AT_WORK))
+    place, name, labels = _AT_WORK[pod["metadata"]["labels"]["app.kubernetes.io/component"]]
+    found = figures.found(f"http://{pod['status']['podIP']}{place}", name, **labels)
+    if not found:
+        raise LookupError(f"{name_of(pod)} has no {name} on its page")
+    return sum(found)
 
 
 @contextlib.contextmanager
 def staged(shared: Path) -> Iterator[Stage]:
-    """In a namespace of its own for so long. Raises LookupError where the cluster is not fit for it."""
-    if os.environ.get("KUBECONFIG") != OURS:
-        raise LookupError(f"needs a cluster whose power and API server can be switched: that of {OURS}")
-    nodes = kubectl("get", "nodes", "--output=name").replace("node/", "").split()
-    if len(nodes) < PODS:
-        raise LookupError("needs a cluster of two nodes")
+    """In a namespace of its own for so long. Raises LookupError where the cluster is not fit for it.
+
+    Nodes must see folders of this machine, as one volume is, and pods' addresses must be in its reach.
+    """
+    staying, leaving = nodes()
     with (
         namespace(f"earshot-drills-{int(time.time())}") as space,
         TemporaryDirectory() as folder,
         spoken(space, shared, Path(folder)) as speech,
         _released(space, speech) as release,
     ):
-        yield Stage(release, speech, nodes[0], nodes[1], shared)
+        yield Stage(release, speech, staying, leaving, shared)
+
+
+def nodes() -> tuple[str, str]:
+    """The two that take pods, of a cluster that was named: none is touched by chance. Raises LookupError."""
+    if not os.environ.get("KUBECONFIG"):
+        raise LookupError("needs a cluster of two nodes, that of KUBECONFIG")
+    found = json.loads(kubectl("get", "nodes", "--output=json"))["items"]
+    names = [name_of(node) for node in found if _takes_pods(node)]
+    if len(names) != PODS:
+        raise LookupError(f"needs a cluster of two nodes that take pods, and this has {len(names)}")
+    return names[0], names[1]
+
+
+def _takes_pods(node: Document) -> bool:
+    taints = node["spec"].get("taints", [])
+    return not any(taint["effect"] in {"NoSchedule", "NoExecute"} for taint in taints)
 
 
 @contextlib.contextmanager
@@ -120,5 +151,5 @@ def _has_streamed(caller: Traffic) -> bool:
     return any(call.kind == "stream" for call in caller.calls)
 
 
-Counts = dict[str, Count]
-Fault = Callable[[Stage], Counts]
+Fault = Callable[[Stage, Result], None]
+"""What befalls the stage; counts what it has struck."""

@@ -25,7 +25,7 @@ _CLEAR: Final = ("nicolas.flac", "theo.flac", "yweweler.flac", "conversation.fla
 _RATE: Final = 16_000
 _RAW: Final[ClipOptions] = {"encoding": Encoding.LINEAR16, "sample_rate": _RATE}
 _MOST: Final = 2**26  # bytes
-_LABELS: Final = ("weather", "football", "cooking", "computers")
+LABELS: Final = ("weather", "football", "cooking", "computers")
 _TEXTS: Final = (
     ("It will rain in the north tomorrow, with storms at night.", "weather"),
     ("The striker scored twice in the last ten minutes of the match.", "football"),
@@ -60,6 +60,12 @@ def hearing(recording: Recording) -> Work:
     return _hearing(recording.samples, _RAW, recording.words)
 
 
+def hearing_decoded(recording: Recording) -> Work:
+    """The same of a FLAC file, which a decoder has to take apart."""
+    content = encoding.load(recording.samples, {**_RAW, "codec": "flac"}, _MOST).content
+    return _hearing(content, {}, recording.words)
+
+
 def _hearing(content: bytes, stated: ClipOptions, expected: list[str]) -> Work:
     async def send(client: AsyncClient) -> Answer:
         heard = await client.recognize(content, **stated)
@@ -90,7 +96,7 @@ def scoring(text: str, label: str) -> Work:
     """Classification of ``text``: whether ``label`` is the best."""
 
     async def send(client: AsyncClient) -> Answer:
-        scored = await client.classify(text, _LABELS)
+        scored = await client.classify(text, LABELS)
         return Answer(_same([scored.best.label] if scored.best else [], [label]), 1)
 
     return Work("classify", "texts", send)

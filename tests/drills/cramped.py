@@ -1,4 +1,6 @@
-"""A stack whose means are small: 64 MB of shared memory, and a disk of its own that can be filled."""
+"""A stack whose means are small: 64 MB of shared memory, and a disk of its own that can be filled, where its
+state is, and temporary files.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,14 @@ async def cramped(_: Form) -> AsyncIterator[Stack]:
     with TemporaryDirectory(prefix="earshot-drill-") as disk:
         await _command("mount", "-t", "tmpfs", "-o", f"size={_DISK}", "tmpfs", disk)
         try:
-            setup = Setup("faster-whisper", CHECKPOINT, classification=1, up=_UP, state=Path(disk))
+            setup = Setup(
+                "faster-whisper",
+                CHECKPOINT,
+                classification=1,
+                up=_UP,
+                state=Path(disk) / "state",
+                temporary=Path(disk) / "tmp",
+            )
             async with running(setup) as stack:
                 yield stack
         finally:

@@ -36,6 +36,7 @@ class Setup:
     arguments: tuple[str, ...] = ()
     up: tuple[str, ...] = _UP  # the command
     state: Path | None = None  # its folder; None: a new one
+    temporary: Path | None = None  # where its processes put what is temporary; None: a new one
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ async def running(setup: Setup) -> AsyncIterator[Stack]:
     """``setup`` behind Envoy, on a port and in a folder of its own. Raises RuntimeError where it ends."""
     (port,) = free_ports(1)
     with TemporaryDirectory(prefix="earshot-drill-") as made:
-        state, temporary = setup.state or Path(made) / "state", Path(made) / "tmp"
+        state, temporary = setup.state or Path(made) / "state", setup.temporary or Path(made) / "tmp"
         temporary.mkdir()
         process = await asyncio.create_subprocess_exec(
             *setup.up,

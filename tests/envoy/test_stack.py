@@ -21,13 +21,14 @@ import pytest
 
 from earshot import errors
 from earshot.gen.v1 import speech_pb2, speech_pb2_grpc
-from earshot.local import control, endpoints
+from earshot.local import control, endpoints, prometheus
 from earshot.local.ports import free_ports
 from earshot.local.replicas import CLASSIFICATION, STT, Phase, Replica
 from earshot.local.stack import Fleet, Options, Stack
 from earshot.local.state import StateFolder
 from tests.envoy.harness import PATIENCE, fake, until
 from tests.envoy.test_balancing import callers, more
+from tests.unit.local.test_prometheus import FAKE
 
 FAKE_STACK = Path(__file__).with_name("fake_stack.py")
 
@@ -52,10 +53,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(scratch: Path, stt: Fleet | None = None) -> AsyncIterator[Running]:
+async def running(
+    scratch: Path, stt: Fleet | None = None, prometheus_port: int | None = None
+) -> AsyncIterator[Running]:
     state, news = StateFolder(scratch / "state"), list[str]()
     (port,) = free_ports(1)
-    options = Options(port, stt or Fleet(fake(STT)), Fleet(fake(CLASSIFICATION), replicas=1))
+    texts = Fleet(fake(CLASSIFICATION), replicas=1)
+    options = Options(port, stt or Fleet(fake(STT)), texts, prometheus_port)
     async with (
         Stack(options, state, news.append) as stack,
         grpc.aio.insecure_channel(stack.target) as channel,
@@ -162,6 +166,25 @@ async def test_envoy_is_started_again(scratch: Path) -> None:
 
         await until(back)
         assert await run.recognize() in {"stt-1", "stt-2"}
+
+
+async def test_prometheus_is_started_again(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    binary = scratch / "prometheus"
+    binary.write_text(FAKE)
+    binary.chmod(0o755)
+    monkeypatch.setattr(prometheus, "_binary", lambda: str(binary))
+    (port,) = free_ports(1)
+    async with running(scratch, prometheus_port=port) as run:
+        kept = run.stack.prometheus
+        assert kept
+        assert kept.child
+        kept.child.kill()
+
+        async def back() -> bool:
+            return kept.restarts == 1 and await kept._answers()
+
+        await until(back)
+        assert any("Prometheus died (killed by SIGKILL" in line for line in run.news)
 
 
 async def test_with_its_disk_full_it_goes_on_and_is_whole_again_later(scratch: Path) -> None:

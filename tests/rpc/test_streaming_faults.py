@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
@@ -328,6 +329,79 @@ async def test_a_listener_that_dies_is_replaced_and_its_streams_go_on(service: R
     heard.messages += rest.messages
     assert (type(error), error.reason) == (errors.UnavailableError, "STREAM_LOST")
     assert (await _goes_on(service, heard, config(), CHUNKS)).finals == whole.finals
+
+
+@pytest.fixture
+def acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each chunk, as soon as it has been listened to."""
+    monkeypatch.setattr(session, "_ACKNOWLEDGE", 0.0)
+
+
+async def _dies_at(service: Running, heard: Heard, last: int) -> errors.EarshotError:
+    """The stream of ``heard`` goes on up to its ``last`` chunk, of which the listener dies."""
+    number, token = 1, ""
+    if heard.tokens:
+        number, token = heard.tokens[-1].committed_sequence_number, heard.tokens[-1].resume_token
+    asked = config()
+    asked.resume_token = token
+    *before, fatal = requests(asked, CHUNKS[number - 1 : last], number)
+    async with calling(service, before, end=False) as call:
+        await _acked(call, heard, last - 1)
+        listener().suspend()
+        await call.write(fatal)
+        await until(service, "earshot_workers_busy{", 'pool="listener-0"', " 1.0")
+        listener().send_signal(signal.SIGSEGV)
+        listener().resume()
+        rest, error = await _failing(call)
+    heard.messages += rest.messages
+    await until(service, "earshot_workers_ready{", 'pool="listener-0"', " 1.0")
+    return error
+
+
+async def _acked(call: Any, heard: Heard, number: int) -> None:
+    acked = -1
+    while acked < number:
+        heard.messages.append(await _next(call))
+        acked = max(acked, heard.messages[-1].acknowledgement.acked_sequence_number)
+
+
+@pytest.mark.usefixtures("acknowledged")
+async def test_a_stretch_that_two_listeners_die_of_ends_its_stream(service: Running) -> None:
+    """For good, and nobody is told to send it to another; after one it goes on."""
+    whole, heard, spared = await converse(service, config(), CHUNKS), Heard(), Heard()
+    for one in (heard, spared):
+        error = await _dies_at(service, one, 120)
+        assert (type(error), error.reason) == (errors.UnavailableError, "STREAM_LOST")
+    assert (await _goes_on(service, spared, config(), CHUNKS)).finals == whole.finals
+    error = await _dies_at(service, heard, 120)
+    assert (type(error), error.reason) == (errors.InternalError, "WORKER_DIED")
+
+
+@pytest.mark.usefixtures("acknowledged")
+async def test_two_stretches_may_cost_a_listener_each(service: Running) -> None:
+    whole, heard = await converse(service, config(), CHUNKS), Heard()
+    for last in (120, 240):
+        error = await _dies_at(service, heard, last)
+        assert (type(error), error.reason) == (errors.UnavailableError, "STREAM_LOST")
+    assert (await _goes_on(service, heard, config(), CHUNKS)).finals == whole.finals
+
+
+@pytest.mark.usefixtures("acknowledged")
+async def test_an_interim_that_kills_its_engine_is_the_last_of_its_stretch(start_speech: Start) -> None:
+    """One engine for it, and two for the final."""
+    first, *chunks = requests(config(interim_results=True), CHUNKS[:120])
+    async with start_speech("abort") as service, calling(service, [first, *chunks[:20]], end=False) as call:
+        await until(service, "earshot_worker_restarts_total{", 'pool="engines"', " 1.0")
+        heard = Heard()
+        for number, chunk in enumerate(chunks[20:], 21):
+            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):  # it has ended
+                await call.write(chunk)
+                await _acked(call, heard, number)
+                continue
+            break
+        _, error = await _failing(call)
+        assert (type(error), error.reason) == (errors.InternalError, "WORKER_DIED")
+        await until(service, "earshot_worker_restarts_total{", 'pool="engines"', " 3.0")
 
 
 async def test_an_engine_that_dies_in_mid_stream_costs_nothing(start_speech: Start) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +61,8 @@ class Prometheus:
         self._targets = targets
         self._written: list[Target] | None = None
         self._following: asyncio.Task[None] | None = None
-        self._child: Child | None = None
+        self.restarts = 0
+        self.child: Child | None = None
         if not is_free(port):
             raise errors.FailedPreconditionError(
                 f"port {port} is in use: give Prometheus another by --prometheus-port"
@@ -81,22 +83,23 @@ class Prometheus:
         config = self._folder / "prometheus.json"  # JSON is YAML
         config.write_text(json.dumps(self._config()), encoding="utf-8")
         self._write_targets()
-        self._child = await Child.start(self._command(config), os.environ, self._log)
-        await self._child.ready("Prometheus", self._answers, START_SECONDS, patience=_STOP_SECONDS)
-        self._following = asyncio.create_task(self._follow())
+        self.child = await Child.start(self._command(config), os.environ, self._log)
+        await self.child.ready("Prometheus", self._answers, START_SECONDS, patience=_STOP_SECONDS)
+        self._following = self._following or asyncio.create_task(self._follow())
 
     async def stop(self) -> None:
         """Ends it."""
         if self._following is not None:
             await cancel(self._following)
-        if self._child is not None:
-            await self._child.stop(patience=_STOP_SECONDS)
+        if self.child is not None:
+            await self.child.stop(patience=_STOP_SECONDS)
 
     async def _follow(self) -> None:
         """Replicas come and go, and have new ports when they come back."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            self._write_targets()
+            with suppress(OSError):  # no room on the disk: again at the next look
+                self._write_targets()
 
     def _write_targets(self) -> None:
         targets = self._targets()

@@ -205,6 +205,8 @@ class Stack:
         keeping = [self._keep("Envoy", self.envoy), follow(self.state, self.protection, self._tell)]
         if self.redis:
             keeping.append(self._keep("Redis", self.redis))
+        if self.prometheus:
+            keeping.append(self._keep("Prometheus", self.prometheus))
         self._cleanup.push_async_callback(cancel, *(asyncio.create_task(one) for one in keeping))
         commands: dict[str, control.Handler] = {
             "scale": self.scale,
@@ -223,14 +225,14 @@ class Stack:
         self._asked_to_stop.set()
         return os.getpid()
 
-    async def _keep(self, title: str, program: Envoy | Redis) -> None:
+    async def _keep(self, title: str, program: Envoy | Redis | Prometheus) -> None:
         """Starts it again whenever it dies."""
         while True:
             assert program.child is not None  # noqa: S101 - it has been started
             await program.child.exited()
             self._tell(f"{title} died ({program.child.obituary()}); starting it again")
             program.restarts += 1
-            with suppress(errors.FailedPreconditionError):
+            with suppress(errors.FailedPreconditionError, OSError):  # the disk may have no room
                 await program.start()
                 continue
             await asyncio.sleep(_RESTART_SECONDS)

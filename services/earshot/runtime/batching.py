@@ -4,7 +4,8 @@ A worker takes what waits, up to its batch, as soon as it is idle: it does not w
 no longer than it is told to. Clients take turns by the work that they have had; within a client who has
 waited longest is next. What is expendable is taken when nothing else waits. Work whose caller has gone or
 whose time has passed is dropped before it starts. Work that a dying worker loses is tried once more, by
-itself: what killed the worker is then known, and nothing else dies with it.
+itself: what killed the worker is then known, and nothing else dies with it. What is expendable, and what only
+the worker that died could do, is not tried again.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from earshot.runtime.labels import NOBODY, Line
 from earshot.runtime.task import Result
 from earshot.runtime.workers import WorkItem
 
-_MAX_ATTEMPTS = 2
+MAX_TRIES = 2
 _MAX_KILLED = 3  # where others killed the workers: that says less of the work
 _SMOOTHING = 0.2  # share of the newest job's time in the running mean
 
@@ -48,6 +49,8 @@ class Pending:
     future: asyncio.Future[Outcome]
     expendable: bool = False  # waits for all else; a worker that goes on with it in vain is left to
     line: Line = NOBODY
+    alone: bool = False  # goes to a worker by itself: what it does to it is then known
+    tries: int = MAX_TRIES  # after as many workers have died of it, it is given up
     charged: float = 0.0  # seconds, to its line, before it is known what it takes
     queued_at: float = field(default_factory=time.monotonic)
     attempts: int = 0
@@ -70,9 +73,14 @@ class Pending:
         if not self.future.done():
             self.future.set_exception(error)
 
+    @property
+    def goes_alone(self) -> bool:
+        """Whether nothing else may be in its batch."""
+        return self.alone or self.attempts > 0
+
     def may_retry(self, *, killed: bool) -> bool:
         """Whether another worker may try it. ``killed``: it was not the work that ended the last one."""
-        return self.attempts < (_MAX_KILLED if killed else _MAX_ATTEMPTS) and not self.future.done()
+        return self.attempts < (_MAX_KILLED if killed else self.tries) and not self.future.done()
 
 
 class WorkQueue:
@@ -154,13 +162,13 @@ class WorkQueue:
             if not _is_live(job):
                 continue
             size += len(job.item.body)
-            if batch and (job.attempts or size > self._batch_bytes):
+            if batch and (job.goes_alone or size > self._batch_bytes):
                 self._lines(job).put(job, job.line, first=True)
                 break
             job.charged = self.mean_seconds
             self._lines(job).charge(job.line, job.charged)
             batch.append(job)
-            if job.attempts:
+            if job.goes_alone:
                 break
         return batch
 

@@ -1,13 +1,15 @@
 """One worker, fed from the queue until it dies.
 
-While it works on something short it is sent what is next already, so that it does not stand idle for as long
-as the front process takes to hear of the one and send the other: for a text of 5 ms that is a good part of it.
+While it works on something short it is sent what is next already, so that it does not stand idle for as
+long as the front process takes to hear of the one and send the other: for a text of 5 ms that is a good part
+of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from earshot import errors
 from earshot.runtime.batching import Outcome, Pending, WorkQueue
@@ -16,6 +18,7 @@ from earshot.runtime.shortage import shortage
 from earshot.runtime.task import Fault, Result
 from earshot.runtime.workers import Exchange, Worker, WorkerDiedError
 
+WORKER_DIED: Final = "WORKER_DIED"  # the reason of who is told so
 _LOST = (
     "the process that worked on this request died, and so did the next: it is not tried again; what is in it "
     "may be at fault, and the log of the replica says more"
@@ -130,7 +133,7 @@ class Feeder:
 
     def _retry_or_fail(self, jobs: list[Pending], *, killed: bool) -> None:
         again = [job for job in jobs if job.may_retry(killed=killed)]
-        lost = errors.InternalError(_LOST, reason="WORKER_DIED")
+        lost = errors.InternalError(_LOST, reason=WORKER_DIED)
         _fail([job for job in jobs if job not in again], lost)
         self._queue.put_back(again)
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from earshot import errors
 from earshot.runtime import calls
-from earshot.runtime.batching import Outcome, Pending, WorkQueue
+from earshot.runtime.batching import MAX_TRIES, Outcome, Pending, WorkQueue
 from earshot.runtime.blobs import Blob
 from earshot.runtime.busy import BusyTime
 from earshot.runtime.feeding import STOPPED, Feeder, Feeding
 from earshot.runtime.messages import MAX_BATCH, TaskSpec
 from earshot.runtime.settings import ServiceSettings
+from earshot.runtime.shortage import shortage_at_start
 from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
 
 _BATCH_BYTES = 8 * 1024  # texts of a few hundredths of a second; audio is not counted
@@ -31,6 +32,7 @@ class PoolOptions:
     batch_wait: float = 0.0  # seconds that fewer wait for more
     batch_bytes: int = sys.maxsize  # of the bodies of a batch; a longer one goes alone
     devices: tuple[str, ...] = ()  # the task's option "device", of the workers in turn; none: as it has it
+    tries: int = MAX_TRIES  # workers that may die of one job
     cancel_seconds: float = 10.0  # a worker that goes on with cancelled work for longer is replaced
     restart_initial_seconds: float = 0.1  # wait before a dead worker is started again,
     restart_maximum_seconds: float = 10.0  # doubled each time that it dies before it is ready
@@ -69,6 +71,7 @@ class Pool:
         self._queue = WorkQueue(options.batch_bytes)
         self._slots: list[asyncio.Task[None]] = []
         self._workers: set[Worker] = set()  # all processes not yet seen to end
+        self._lack: errors.UnavailableError | None = None  # why there is no worker, and can be none
         self._busy = BusyTime()
         self._feeders: list[Feeder] = []
         self._feeding = Feeding(
@@ -116,6 +119,7 @@ class Pool:
         except BaseException:
             await self._discard(worker)
             raise
+        self._lack = None
         self._tell_ready()
         return worker
 
@@ -151,6 +155,7 @@ class Pool:
         deadline: float | None = None,
         *,
         expendable: bool = False,
+        alone: bool = False,
     ) -> Outcome:
         """Waits for a worker and for its result. ``deadline`` is by ``time.monotonic``.
 
@@ -158,9 +163,13 @@ class Pool:
         of another replica would as well), and ``UnavailableError`` when the pool stops or the machine has run
         out of something. A cancelled caller's work is dropped, or told to stop where it has begun; a worker
         that goes on with it is replaced. What is ``expendable`` begins when nothing else waits, and is
-        cancelled as a matter of course: nothing is replaced for it.
+        cancelled as a matter of course: nothing is replaced for it, and nothing tried again. What goes
+        ``alone`` is in no batch with others.
         """
-        job = self._put(WorkItem(body, blob), deadline, expendable=expendable)
+        job = self._job(WorkItem(body, blob), deadline)
+        job.expendable, job.alone = expendable, alone
+        job.tries = 1 if expendable else job.tries
+        self._put(job)
         future = job.future
         try:
             async with asyncio.timeout_at(deadline):
@@ -180,17 +189,23 @@ class Pool:
 
     def post(self, body: bytes) -> None:
         """As :meth:`submit`, for who does not care what comes of it."""
-        job = self._put(WorkItem(body, None), None)
+        job = self._job(WorkItem(body, None), None)
+        self._put(job)
         job.future.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def _put(self, item: WorkItem, deadline: float | None, *, expendable: bool = False) -> Pending:
-        """In the line of who called us."""
+    def _job(self, item: WorkItem, deadline: float | None) -> Pending:
+        """Of who called us."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        job = Pending(item, deadline, future, expendable, calls.current().line)
+        return Pending(item, deadline, future, line=calls.current().line, tries=self.options.tries)
+
+    def _put(self, job: Pending) -> None:
+        """In its caller's line; where nobody will come to work on it, it is refused instead."""
+        if self._lack:
+            job.fail(self._lack.with_traceback(None))
+            return
         self._queue.put(job)
         for feeder in self._feeders:
             feeder.hand_ahead()
-        return job
 
     @property
     def has_idle(self) -> bool:
@@ -226,8 +241,16 @@ class Pool:
                 return await self._start_worker(spec)
             except Exception as exc:  # whatever it is, this place must not be lost
                 self._events.on_restart(str(exc))
+                if wait > self.options.restart_initial_seconds:  # what is lacking for a moment is waited out
+                    self._turn_away(shortage_at_start(exc))
             await asyncio.sleep(wait)
             wait = min(2 * wait, self.options.restart_maximum_seconds)
+
+    def _turn_away(self, lack: errors.UnavailableError | None) -> None:
+        """Where no worker is left and none can be started, who waits is better off at another replica."""
+        if lack and not any(worker.alive and worker.loaded for worker in self._workers):
+            self._lack = lack
+            self._queue.fail_all(lack)
 
 
 def _give_back(future: asyncio.Future[Outcome]) -> None:

@@ -20,7 +20,18 @@ _NO_THREAD: Final = "can't start new thread"  # CPython's words; the error has n
 
 def shortage(exc: BaseException) -> errors.UnavailableError | None:
     """What ``exc`` means for a caller, where it is nobody's fault; None for any other error."""
-    lack = _lack(exc)
+    return _told(_lack(exc))
+
+
+def shortage_at_start(exc: BaseException) -> errors.UnavailableError | None:
+    """The same, of what kept a process from being started: where there may be no more, fork(2) says EAGAIN,
+    which elsewhere says that there is nothing to read.
+    """
+    too_many = isinstance(exc, OSError) and exc.errno == errno.EAGAIN
+    return _told("processes" if too_many else _lack(exc))
+
+
+def _told(lack: str) -> errors.UnavailableError | None:
     if not lack:
         return None
     return errors.UnavailableError(

@@ -33,6 +33,7 @@ from earshot.stt.streaming.session import Hearing, SessionLimits
 from earshot.stt.transcriber import Transcriber
 
 _DECODERS, _ENGINES = "decoders", "engines"
+_LISTENING = "earshot.stt.streaming.listen_task:make"
 _TOGETHER = 64  # messages that a listener takes at once
 _PURPOSE = "StreamingRecognize"  # of the resume tokens that are sealed here
 
@@ -111,9 +112,11 @@ def _listeners(settings: SpeechSettings, metrics: Metrics) -> Listeners:
         "free_seconds": str(settings.free_audio_seconds),
         "seconds_per_byte": str(settings.audio_seconds_per_byte),
     }
-    spec = TaskSpec("earshot.stt.streaming.listen_task:make", options)
+    spec = TaskSpec(_LISTENING, options)
     names = (f"listener-{number}" for number in range(settings.listeners))
-    return Listeners([observed_pool(spec, PoolOptions(name, max_batch=_TOGETHER), metrics) for name in names])
+    # What one listener had begun no other knows of: it is not tried again, and its stream goes on by token.
+    each = [PoolOptions(name, max_batch=_TOGETHER, tries=1) for name in names]
+    return Listeners([observed_pool(spec, one, metrics) for one in each])
 
 
 def _engines(settings: SpeechSettings, selection: Selection, metrics: Metrics, health: Health) -> Pool:

@@ -2,51 +2,91 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import resource
+import socket
+import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, Final
 
-from earshot import errors
-from earshot.client import AsyncClient
+from earshot.client import AsyncClient, EarshotError
 from earshot.load.work import Work
-from tests.drills.calls import ONCE, calling, known
+from tests.drills.calls import ONCE, calling, known, scoring
 from tests.drills.cramped import cramped
 from tests.drills.drill import Drill, Form, Result
+from tests.drills.living import judge, living
 from tests.drills.stack import Stack
+
+_KNOCKS: Final = 8  # connections to it that it cannot take
+_REFUSED: Final = "OUT_OF_RESOURCES"
+_SERVICES: Final = {"stt": "recognize", "classification": "classify"}
 
 
 async def _run(stack: Stack, form: Form) -> Result:
-    result = Result()
+    result, seconds = Result(), 3 if form.short else 30
     works = await known(stack.target)
-    row = (await stack.serving())[0]
-    async with (
-        calling(stack.target, works) as load,
-        AsyncClient(f"127.0.0.1:{row['port']}", retry=ONCE) as direct,
-    ):
-        await works[0].send(direct)  # connected, before there is no descriptor for that
-        with _none_left(row["pid"]):
-            await _refused(direct, works[0], 5 if form.short else 50, result)
-        await works[0].send(direct)
+    before = await living(stack)
+    async with calling(stack.target, works) as load:
+        for service, kind in _SERVICES.items():
+            work = next(work for work in works if work.kind == kind)
+            said = await _without((await stack.serving(service))[0], work, seconds)
+            result.counts |= {
+                f"calls to one of {service} alone: {what}": count for what, count in said.items()
+            }
+            _judge(service, said, result)
     await stack.settled()
-    result.must(any(one["pid"] == row["pid"] for one in await stack.serving()), "the replica died of it")
+    judge(before, await living(stack), result)
     load.judge(result)
     return result
 
 
-async def _refused(direct: AsyncClient, work: Work, calls: int, result: Result) -> None:
-    said = set()
-    for _ in range(calls):
-        with suppress(errors.UnavailableError):
-            try:
-                await work.send(direct)
-                said.add("an answer")
-            except errors.EarshotError as error:
-                said.add(error.reason)
-                raise
-    result.counts["calls to it alone, refused"] = calls
-    result.must(said == {"OUT_OF_RESOURCES"}, f"the replica itself said {', '.join(sorted(said))}")
+def _judge(service: str, said: Counter[str], result: Result) -> None:
+    """Where audio goes to a worker it takes a descriptor; texts go by a socket that is open."""
+    result.must(said.total(), f"{service} was not called")
+    other = sorted(said.keys() - {_REFUSED, *(["answered"] if service == "classification" else [])})
+    result.must(not other, f"a replica of {service} said {', '.join(other)}")
+
+
+async def _without(row: dict[str, Any], work: Work, seconds: float) -> Counter[str]:
+    """What is said to calls on a connection that was there before. New ones must be taken afterwards."""
+    target = f"127.0.0.1:{row['port']}"
+    async with AsyncClient(target, retry=ONCE) as direct:
+        await work.send(direct)
+        with ExitStack() as knocks, _none_left(row["pid"]):
+            for _ in range(_KNOCKS):
+                knocks.enter_context(socket.create_connection(("127.0.0.1", row["port"])))
+            said = await _said(direct, work, time.monotonic() + seconds)
+        await work.send(direct)
+    async with AsyncClient(target, retry=ONCE) as new:
+        await work.send(new)
+    return said
+
+
+async def _said(direct: AsyncClient, work: Work, until: float) -> Counter[str]:
+    said: Counter[str] = Counter()
+    for number in itertools.count():
+        if time.monotonic() >= until:
+            break
+        try:
+            answer = await _another(work, number).send(direct)
+            said["answered" if answer.said is True else f"wrongly answered: {answer.said}"] += 1
+        except EarshotError as error:
+            said[error.reason] += 1
+        await asyncio.sleep(0.02)
+    return said
+
+
+def _another(work: Work, number: int) -> Work:
+    """A text that was not seen before, which would be answered without any worker."""
+    return (
+        scoring(f"Snow and {number} degrees of frost are forecast.", "weather")
+        if work.kind == "classify"
+        else work
+    )
 
 
 @contextmanager
@@ -64,8 +104,9 @@ def _none_left(pid: int) -> Iterator[None]:
 
 DRILL = Drill(
     "no_descriptors",
-    "a replica that can open no file and no connection more",
-    "it says UNAVAILABLE and what it lacks, lives, and goes on when it can; no call through Envoy fails",
+    "a replica of each service that can open no file and no connection more, asked and connected to directly",
+    "it answers, or says UNAVAILABLE and what it lacks; it lives, and takes connections again when it can; "
+    "no call through Envoy fails",
     cramped,
     _run,
 )

@@ -7,11 +7,16 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import psutil
 
@@ -23,6 +28,7 @@ from tests.drills.speech import CHECKPOINT
 from tests.drills.stack import Setup, Stack, running
 from tests.redis_server import PROGRAM, RedisServer
 
+_BACK: Final = 60.0  # seconds for Prometheus to be started again, and to have read all
 _QUOTAS = json.dumps({"*": {"audio_seconds_per_month": 10_000_000, "characters_per_month": 1_000_000_000}})
 
 
@@ -53,7 +59,10 @@ async def _run(world: _World, form: Form) -> Result:
     away, all_of_them = 3 if form.short else 30, stack.setup.stt + stack.setup.classification
     works = await known(stack.target)
     async with calling(stack.target, works) as load:
+        await _read_since(stack, 0.0)  # which it had, before it died
+        died = time.time()
         _kill_prometheus(stack, result)
+        reading = asyncio.create_task(_read_again(stack, died, result))
         await asyncio.to_thread(redis.kill)
         await _until_up(stack, 0)
         await asyncio.sleep(away)
@@ -64,8 +73,38 @@ async def _run(world: _World, form: Form) -> Result:
         await asyncio.sleep(away)
         redis.thaw()
         await _until_up(stack, all_of_them)
+        result.counts["s until Prometheus had read all again"] = await reading
     load.judge(result)
     return result
+
+
+async def _read_again(stack: Stack, died: float, result: Result) -> float:
+    """Seconds from its death until Prometheus is there, and has read all of the stack."""
+    try:
+        async with asyncio.timeout(_BACK):
+            await _read_since(stack, died)
+    except TimeoutError:
+        result.must(holds=False, what="Prometheus does not read all of the stack again")
+    return time.time() - died
+
+
+async def _read_since(stack: Stack, moment: float) -> None:
+    """Until Prometheus has read every replica, and Envoy, later than ``moment``, by time.time."""
+    wanted = 1 + stack.setup.stt + stack.setup.classification
+    url = (await stack.status())["stack"]["prometheus"]
+    while len(await asyncio.to_thread(_asked, url, moment)) < wanted:
+        await asyncio.sleep(0.2)
+
+
+def _asked(url: str, moment: float) -> list[object]:
+    """The targets that were up at their latest reading, where that was after ``moment``."""
+    query = urlencode({"query": f"(up == 1) and (timestamp(up) > {moment:.3f})"})
+    try:
+        with urlopen(f"{url}/api/v1/query?{query}", timeout=10) as answer:
+            found: list[object] = json.load(answer)["data"]["result"]
+            return found
+    except (URLError, ConnectionError):
+        return []
 
 
 def _kill_prometheus(stack: Stack, result: Result) -> None:
@@ -88,7 +127,8 @@ async def _until_up(stack: Stack, count: int) -> None:
 DRILL = Drill(
     "stores_away",
     "Prometheus killed; Redis, which counts quotas, killed and started again, then frozen",
-    "no call fails; quotas are counted again when it is back",
+    "no call fails; quotas are counted again when it is back; Prometheus is started again, and reads all of "
+    "the stack",
     _scene,
     _run,
 )

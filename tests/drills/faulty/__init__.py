@@ -1,1 +1,1 @@
-"""The service as it is, but for an engine that has a fault in it: certain clips bring it out."""
+"""The services as they are, but for workers that have faults in them: certain input brings them out."""

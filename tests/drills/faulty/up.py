@@ -1,4 +1,4 @@
-"""``earshot up`` with that engine: takes the same options."""
+"""``earshot up`` with those services: takes the same options."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from pathlib import Path
 
 from earshot.local import replicas
 
-SERVICE = Path(__file__).with_name("service.py")
+SPEECH, TEXTS = (Path(__file__).with_name(f"{kind}_service.py") for kind in ("speech", "text"))
 
-replicas.STT = replace(replicas.STT, command=(sys.executable, str(SERVICE)))  # type: ignore[misc]
+replicas.STT = replace(replicas.STT, command=(sys.executable, str(SPEECH)))  # type: ignore[misc]
+replicas.CLASSIFICATION = replace(  # type: ignore[misc]
+    replicas.CLASSIFICATION, command=(sys.executable, str(TEXTS))
+)
 
 if __name__ == "__main__":
     from earshot.cli.__main__ import main

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -42,6 +43,50 @@ async def test_a_job_that_kills_its_workers_is_given_up_and_the_pool_lives(comma
         assert caught.value.reason == "WORKER_DIED"
         assert (await made.submit(b"on")).body == b"on"
         assert len(restarts) == lost
+
+
+@pytest.mark.parametrize("expendable", [True, False])
+async def test_what_is_expendable_or_may_not_be_tried_again_costs_one_worker(expendable: bool) -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts, tries=2 if expendable else 1) as made:
+        with pytest.raises(errors.InternalError):
+            await made.submit(b"abort", expendable=expendable)
+        assert (await made.submit(b"on")).body == b"on"
+        assert len(restarts) == 1
+
+
+async def test_where_no_process_can_be_started_who_waits_is_sent_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And is served again once there can be one."""
+    async with pool() as made:
+        spawn = Worker.spawn
+
+        async def failing(threads: int, name: str) -> Worker:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        monkeypatch.setattr(Worker, "spawn", failing)
+        with pytest.raises(errors.UnavailableError, match="processes") as waiting:
+            await made.submit(b"die")
+        with pytest.raises(errors.UnavailableError, match="processes"):
+            await made.submit(b"on")
+        assert waiting.value.reason == "OUT_OF_RESOURCES"
+        monkeypatch.setattr(Worker, "spawn", spawn)
+        await until(lambda: _ready(made) == 1)
+        assert (await made.submit(b"on")).body == b"on"
+
+
+async def test_one_worker_that_lives_is_enough_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    restarts: list[str] = []
+    async with pool(restarts=restarts, workers=2) as made:
+
+        async def failing(threads: int, name: str) -> Worker:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+        monkeypatch.setattr(Worker, "spawn", failing)
+        os.kill(int((await made.submit(b"pid")).body), signal.SIGKILL)
+        await until(lambda: len(restarts) >= 2)  # its death, and that there is no other
+        assert (await made.submit(b"on")).body == b"on"
 
 
 async def test_what_kills_a_worker_dies_alone() -> None:

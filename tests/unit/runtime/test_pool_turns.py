@@ -25,6 +25,15 @@ async def test_what_is_long_goes_alone_and_nothing_short_waits_for_it() -> None:
     assert [int(size.body) for size in sizes] == [2, 2, 1, 2, 2, 1]
 
 
+async def test_what_goes_alone_is_in_no_batch() -> None:
+    async with pool("Batches", max_batch=4) as made:
+        ahead = asyncio.create_task(made.submit(b"x"))
+        await until(lambda: made.busy == 1)
+        alone = (False, True, False, False)
+        sizes = await asyncio.gather(ahead, *(made.submit(b"x", alone=one) for one in alone))
+    assert [int(size.body) for size in sizes] == [1, 1, 1, 2, 2]
+
+
 async def test_fewer_than_a_batch_wait_for_more() -> None:
     async with pool("Batches", max_batch=2, batch_wait=3600.0) as made:
         first = asyncio.create_task(made.submit(b"x"))

@@ -10,7 +10,7 @@ import pytest
 
 from earshot import errors
 from earshot.runtime.logs import _Steady
-from earshot.runtime.shortage import shortage
+from earshot.runtime.shortage import shortage, shortage_at_start
 from earshot.runtime.task import from_parts, to_parts
 
 
@@ -34,6 +34,15 @@ def test_it_is_nobodys_fault_and_worth_another_try(exc: Exception, lack: str) ->
 
 @pytest.mark.parametrize("exc", [OSError(errno.ENOENT, "x"), OSError("x"), RuntimeError("x"), ValueError()])
 def test_another_error_is_none(exc: Exception) -> None:
+    assert shortage(exc) is None
+
+
+def test_a_process_too_many_is_a_lack_and_nothing_to_read_is_none() -> None:
+    """They have one number."""
+    exc = OSError(errno.EAGAIN, "x")
+    error = shortage_at_start(exc)
+    assert error
+    assert (error.reason, "processes" in error.message) == ("OUT_OF_RESOURCES", True)
     assert shortage(exc) is None
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from earshot import errors
 from earshot.audio.limits import LiveLimits
 from earshot.audio.live import LiveDecoder
 from earshot.audio.memory import bound_memory
@@ -21,8 +19,6 @@ from earshot.stt.speech_segments import SpeechDetector
 from earshot.stt.streaming import wire
 from earshot.stt.streaming.endpointing import Endpointer
 from earshot.stt.types import Samples
-
-_LOST: Final = "the process that listened to this stream is gone: go on by the resume token"
 
 
 class ListenTask:
@@ -49,7 +45,7 @@ class ListenTask:
             self._close(message.stream)
             return wire.encode(wire.Heard()), None
         if stream is None:
-            raise errors.UnavailableError(_LOST, reason="STREAM_LOST")
+            raise wire.lost()
         if isinstance(message, wire.Peek):
             return stream.peek()
         return stream.push(message.data or job.blob, last=message.last)

@@ -19,14 +19,15 @@ _INLINE: Final = 8 * 1024  # bytes that go in the message itself: cheaper than a
 class Ear:
     """One stream in its listener."""
 
-    def __init__(self, pool: Pool, stream: int) -> None:
-        self._pool, self._stream = pool, stream
+    def __init__(self, pool: Pool, stream: int, *, alone: bool) -> None:
+        """``alone``: what it is sent goes to the listener by itself, and not with what others are sent."""
+        self._pool, self._stream, self._alone = pool, stream, alone
 
     async def push(self, data: bytes, *, last: bool = False) -> tuple[wire.Heard, Blob | None]:
         """Hears ``data``. The caller owns the blob: the samples of ``Heard.span``.
 
-        Raises ``InvalidArgumentError`` for audio that cannot be used, and ``UnavailableError`` when the
-        listener has died.
+        Raises ``InvalidArgumentError`` for audio that cannot be used, ``UnavailableError`` when the listener
+        has died, and ``InternalError``, reason ``WORKER_DIED``, when it was at work on this.
         """
         if len(data) <= _INLINE:
             return await self._send(wire.Push(self._stream, data, last))
@@ -40,7 +41,7 @@ class Ear:
     async def _send(
         self, message: msgspec.Struct, blob: Blob | None = None
     ) -> tuple[wire.Heard, Blob | None]:
-        outcome = await self._pool.submit(wire.encode(message), blob)
+        outcome = await self._pool.submit(wire.encode(message), blob, alone=self._alone)
         return wire.decode_heard(outcome.body), outcome.blob
 
 
@@ -62,14 +63,17 @@ class Listeners:
             await pool.stop()
 
     @contextlib.asynccontextmanager
-    async def listening(self, opening: wire.Open) -> AsyncIterator[Ear]:
-        """An ear for a new stream, in the process that has the fewest; ``opening.stream`` is set here."""
+    async def listening(self, opening: wire.Open, *, alone: bool = False) -> AsyncIterator[Ear]:
+        """An ear for a new stream, in the process that has the fewest; ``opening.stream`` is set here.
+
+        Raises ``InternalError`` when that process died meanwhile; see :class:`Ear` for ``alone``.
+        """
         pool = min(self._streams, key=self._streams.__getitem__)
         number = next(self._numbers)
         self._streams[pool] += 1
         try:
-            await pool.submit(wire.encode(msgspec.structs.replace(opening, stream=number)))
-            yield Ear(pool, number)
+            await pool.submit(wire.encode(msgspec.structs.replace(opening, stream=number)), alone=alone)
+            yield Ear(pool, number, alone=alone)
         finally:
             self._streams[pool] -= 1
             pool.post(wire.encode(wire.Close(number)))

@@ -27,6 +27,7 @@ class Position(msgspec.Struct, frozen=True):
     transcribed: int = 0  # samples that engines have heard
     stream: str = ""  # the name by which it is charged
     language: str = ""  # BCP-47 code of the language heard; empty: not known yet
+    deaths: int = 0  # of listeners, at work on what comes after origin
 
 
 def digest(config: speech_pb2.StreamingRecognitionConfig) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from earshot.quotas.types import milliseconds
 from earshot.runtime.batching import Outcome
 from earshot.runtime.blobs import Blob
 from earshot.runtime.draining import Draining, gone
+from earshot.runtime.feeding import WORKER_DIED
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.outbox import ALIVE, Outbox
 from earshot.runtime.pool import Pool
@@ -134,7 +136,8 @@ class Session:
     async def _listen(self, messages: requests.Requests) -> None:
         """Reads to the end. What is wrong is told only after what has been heard before it."""
         try:
-            async with self._hearing.listeners.listening(self._opening()) as ear:
+            suspect = self._position.deaths > 0
+            async with self._hearing.listeners.listening(self._opening(), alone=suspect) as ear:
                 async for content in self._contents(messages):
                     await self._take(ear, content)
                 await self._push(ear, b"", last=True)
@@ -217,6 +220,7 @@ class Session:
             keep_from=heard.keep_from,
             mark=self._ledger.mark(heard.origin),
             transcribed=before.transcribed + (heard.span.end - heard.span.start if heard.span else 0),
+            deaths=0,
         )
         return _Step(heard, self._position, work, time.monotonic())
 
@@ -242,24 +246,30 @@ class Session:
         is_free = not self._due and self._hearing.engines.has_idle
         if self._order.interims and is_news and is_free and (not self._interim or self._interim.done()):
             self._spoken = heard.spoken
-            self._interim = self._out.start(self._hear_so_far(ear, self._agreement))
+            self._interim = self._out.start(self._interim_of(ear, self._agreement))
             self._hearing.interims.add(self._interim)
             self._interim.add_done_callback(self._hearing.interims.discard)
 
+    async def _interim_of(self, ear: Ear, agreement: Agreement) -> None:
+        try:
+            await self._hear_so_far(ear, agreement)
+        except errors.EarshotError as exc:  # the final will say
+            if exc.reason == WORKER_DIED and agreement is self._agreement:
+                self._spoken = sys.maxsize  # no other of this stretch: it might cost another worker
+
     async def _hear_so_far(self, ear: Ear, agreement: Agreement) -> None:
-        with contextlib.suppress(errors.EarshotError):  # the final will say
-            heard, samples = await ear.peek()
-            with samples or Blob.empty() as audio:
-                if heard.span is None:
-                    return
-                language = self._language.code  # a guess settles nothing
-                outcome = await self._recognize(heard.span, audio, language, expendable=True)
-            transcript = engine_wire.decode_transcript(outcome.body)
-            segment = cuts.joined(transcript, heard.span, words=False)
-            if segment and agreement is self._agreement:
-                stable, unstable = agreement.add(segment.text)
-                await self._say(Reply(interim=Interim(heard.span, stable, unstable, transcript.language)))
-                self._figures.interim()
+        heard, samples = await ear.peek()
+        with samples or Blob.empty() as audio:
+            if heard.span is None:
+                return
+            language = self._language.code  # a guess settles nothing
+            outcome = await self._recognize(heard.span, audio, language, expendable=True)
+        transcript = engine_wire.decode_transcript(outcome.body)
+        segment = cuts.joined(transcript, heard.span, words=False)
+        if segment and agreement is self._agreement:
+            stable, unstable = agreement.add(segment.text)
+            await self._say(Reply(interim=Interim(heard.span, stable, unstable, transcript.language)))
+            self._figures.interim()
 
     # Giving out.
 
@@ -269,7 +279,7 @@ class Session:
         where, received = self._position, self._position.origin
         while (step := await self._steps.get()) is not None:
             if isinstance(step, errors.EarshotError):
-                raise step
+                raise await self._told(step, where)
             final = _final(step, await step.work, self._order) if step.work else None
             await self._charge(step.position.origin, at_once=final is not None)
             finals += final is not None
@@ -281,6 +291,18 @@ class Session:
             self._due -= 1
         await self._charge(received)
         await self._say(Reply(summary=Summary(received, where.transcribed, finals)))
+
+    async def _told(self, error: errors.EarshotError, where: Position) -> errors.EarshotError:
+        """What the caller is told of ``error``, the stream being final up to ``where``.
+
+        A listener may die of something else than what it was at: so the stream may go on, by a token that
+        says what it has cost. Where the same audio costs another, which was at nothing else, it is given up.
+        """
+        if error.reason != WORKER_DIED or where.deaths:
+            return error
+        marked = msgspec.structs.replace(where, deaths=1)
+        await self._say(Reply(acknowledgement=Acknowledgement(self._ledger.acked, marked)))
+        return wire.lost()
 
     async def _charge(self, samples: int, *, at_once: bool = True) -> None:
         """Before anything is said of what is charged; silence is charged now and then."""

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from earshot import errors
 from earshot.audio.formats import AudioFormat
 from earshot.stt.types import SAMPLE_RATE
 
@@ -94,6 +95,13 @@ class Heard(msgspec.Struct, frozen=True):
     events: list[Event] = []
     # A stretch that has ended, and maybe not the last: push nothing, and see. To a Peek: one that goes on.
     span: Span | None = None
+
+
+def lost() -> errors.UnavailableError:
+    """What a stream is told whose listener has died."""
+    return errors.UnavailableError(
+        "the process that listened to this stream is gone: go on by the resume token", reason="STREAM_LOST"
+    )
 
 
 encode: Final = msgspec.msgpack.Encoder().encode

@@ -19,6 +19,11 @@ def test_a_result_is_of_a_drill_that_there_is(row: results.Row) -> None:
     assert row.name in {drill.name for drill in ALL}
 
 
+@pytest.mark.parametrize("row", results.load(), ids=lambda row: row.name)
+def test_a_result_that_is_published_held(row: results.Row) -> None:
+    assert row.broken == [], "mend what it shows, and do the drill again"
+
+
 def test_each_drill_has_a_name_of_its_own() -> None:
     assert len({drill.name for drill in ALL}) == len(ALL)
 

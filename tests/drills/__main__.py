@@ -4,63 +4,43 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tests.drills import page, results
 from tests.drills.cases import ALL
-from tests.drills.drill import CannotError, Drill, Form, Result
+from tests.drills.drill import Drill, Form
 from tests.drills.results import Row
+from tests.drills.runner import done
 from tests.drills.speech import SHARED
 
-_PATIENCE = 180.0  # seconds that a drill of the short form may take; nothing here is a measurement
-
-
-async def done(wanted: Sequence[Drill], form: Form) -> AsyncIterator[Row]:
-    """A row for each drill, as it ends."""
-    for scene, drills in itertools.groupby(wanted, lambda drill: drill.scene):
-        async with AsyncExitStack() as stack:
-            rest = list(drills)
-            try:
-                made = await stack.enter_async_context(scene(form))
-            except CannotError as exc:
-                for drill in rest:
-                    yield Row.of(drill, Result(), 0.0, skipped=str(exc))
-                continue
-            except Exception as exc:  # the other scenes are still worth making
-                for drill in rest:
-                    yield Row.of(drill, Result(broken=[f"{type(exc).__name__}: {exc}"]), 0.0)
-                continue
-            for drill in rest:
-                yield await _done(drill, made, form)
-
-
-async def _done(drill: Drill, made: object, form: Form) -> Row:
-    started = time.monotonic()
-    skipped = ""
-    try:
-        async with asyncio.timeout(_PATIENCE if form.short else None):
-            result = await drill.run(made, form)
-    except CannotError as exc:
-        result, skipped = Result(), str(exc)
-    except Exception as exc:  # the other drills are still worth doing
-        result = Result(broken=[f"{type(exc).__name__}: {exc}"])
-    return Row.of(drill, result, time.monotonic() - started, skipped)
+_SHORT = 480  # seconds for all of the short form; only said: it does not know how busy its machine is
 
 
 async def _all(wanted: Sequence[Drill], form: Form) -> list[Row]:
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     task = asyncio.current_task()
     assert task
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # nothing is left behind
+    published = {drill.name for drill in wanted if form.is_of_a_release(drill)}
     async for row in done(wanted, form):
-        rows.append(row)
+        rows[row.name] = row
         print(row.line, flush=True)
-    return rows
+        if row.name in published:
+            _keep(row)
+        elif not form.short:
+            print(f"{row.name} is not kept: for a release it takes {Form.minutes:g} minutes", flush=True)
+    return list(rows.values())
+
+
+def _keep(row: Row) -> None:
+    """At once: those that follow may be broken off."""
+    results.save([row])
+    page.write()
 
 
 def _parsed() -> argparse.Namespace:
@@ -68,7 +48,15 @@ def _parsed() -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="a part of them, in minutes; nothing is saved")
     parser.add_argument("--cluster", action="store_true", help="those of the cluster that KUBECONFIG names")
     parser.add_argument("--only", action="append", metavar="NAME", help="repeatable; --list has the names")
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long the soak takes")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=Form.minutes,
+        help="how long the soak takes; saved only where that is %(default)g, as for a release",
+    )
+    parser.add_argument(
+        "--broken", type=Path, metavar="FILE", help="gets the names of those that did not hold"
+    )
     parser.add_argument("--list", action="store_true", help="name them, and do none")
     parser.add_argument("--page", action="store_true", help="make docs/reliability.md anew, and do none")
     return parser.parse_args()
@@ -80,30 +68,45 @@ def _wanted(chosen: argparse.Namespace) -> list[Drill]:
         sys.exit(f"no drill {', '.join(sorted(unknown))}: --list names them")
     if chosen.only:
         return [one for one in here if one.name in chosen.only]
-    return [one for one in here if one.short or not chosen.short]
+    wanted = [one for one in here if one.short or not chosen.short]
+    if not wanted:  # nothing that is done would be nothing that fails
+        where = "a cluster" if chosen.cluster else "this machine"
+        sys.exit(f"no drill of {where} has a short form: leave out --short, or name some by --only")
+    return wanted
 
 
 def main() -> None:
     """The command."""
     chosen = _parsed()
+    if chosen.page:
+        page.write()
+        return
     wanted = _wanted(chosen)
     if chosen.list:
         print("\n".join(f"{one.name:20} {one.title}" for one in wanted))
-    elif chosen.page:
-        page.write()
     else:
-        _run(wanted, Form(chosen.short, chosen.minutes))
+        _run(wanted, Form(chosen.short, chosen.minutes), chosen.broken)
 
 
-def _run(wanted: Sequence[Drill], form: Form) -> None:
+def _run(wanted: Sequence[Drill], form: Form, names: Path | None) -> None:
     if not SHARED.is_dir():
         sys.exit(f"no test data at {SHARED}: set EARSHOT_SHARED to the folder with data/ and models/")
+    begun = time.monotonic()
     rows = asyncio.run(_all(wanted, form))
-    if not form.short:
-        results.save(rows)
-        page.write()
-    if failed := [row.name for row in rows if row.broken]:
+    print(_total(rows, time.monotonic() - begun, form))
+    failed = [row.name for row in rows if row.broken]
+    if names:
+        names.write_text("".join(f"{name}\n" for name in failed), encoding="utf-8")
+    if failed:
         sys.exit(f"did not hold: {', '.join(failed)}")
+
+
+def _total(rows: Iterable[Row], seconds: float, form: Form) -> str:
+    """How many came to what, and how long that took, scenes included."""
+    states = Counter(row.state for row in rows)
+    counted = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    meant = f" of {_SHORT} that the short form may take" if form.short else ""
+    return f"drills: {counted}; {seconds:.0f} s in all{meant}"
 
 
 if __name__ == "__main__":

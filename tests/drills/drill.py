@@ -26,6 +26,10 @@ class Form:
     short: bool
     minutes: float = 30.0  # of the soak
 
+    def is_of_a_release(self, drill: Drill) -> bool:
+        """Whether what ``drill`` comes to may be published: it has all its time, and no other."""
+        return not self.short and not (drill.lasting and self.minutes != type(self).minutes)
+
 
 @dataclass
 class Result:
@@ -56,6 +60,8 @@ class Drill:
     scene: Scene  # makes what it takes place in
     run: Callable[[Any, Form], Awaitable[Result]]  # gets what the scene has made
     short: bool = True  # part of the short form
+    limit: float = 900.0  # seconds that the long form may take: what never recovers has not held
+    lasting: bool = False  # takes as long as --minutes says; the limit is for the rest
     cluster: bool = False  # takes place in the cluster of KUBECONFIG, else on this machine
 
 

@@ -45,7 +45,7 @@ def _lines(cluster: bool, kept: dict[str, Row]) -> Iterator[str]:
             counted, verdict = (row.counted, row.verdict) if row else ("", "not done yet")
             yield f"| {drill.title} | {drill.must} | {counted} | {verdict} |"
     yield ""
-    yield from _provenance([row for row in kept.values() if row.cluster == cluster])
+    yield from _provenance([row for row in kept.values() if row.cluster == cluster and not row.skipped])
 
 
 def _provenance(rows: list[Row]) -> Iterator[str]:

@@ -50,11 +50,17 @@ class Row:
         )
 
     @property
+    def state(self) -> str:
+        """Whether it held. What could not even be taken down did not, also where it was not done."""
+        if self.broken:
+            return "did not hold"
+        return "not done" if self.skipped else "held"
+
+    @property
     def verdict(self) -> str:
-        """Whether it held; in words."""
-        if self.skipped:
-            return f"not done: {self.skipped}"
-        return f"did not hold: {'; '.join(self.broken)}" if self.broken else "held"
+        """The same, and why."""
+        why = "; ".join(self.broken) or self.skipped
+        return f"{self.state}: {why}" if why else self.state
 
     @property
     def counted(self) -> str:
@@ -76,8 +82,12 @@ def load() -> list[Row]:
 
 
 def save(rows: Iterable[Row]) -> None:
-    """Keeps ``rows``; others stay as they are."""
-    kept = {row.name: row for row in load()} | {row.name: row for row in rows}
+    """Keeps ``rows``; others stay as they are. That one was not done says nothing of when it was."""
+    kept = {row.name: row for row in load()}
+    for row in rows:
+        before = kept.get(row.name)
+        if before is None or before.state == "not done" or row.state != "not done":
+            kept[row.name] = row
     text = json.dumps([asdict(row) for row in kept.values()], indent=1)
     SAVED.write_text(text + "\n", encoding="utf-8")
 

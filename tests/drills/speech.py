@@ -76,24 +76,29 @@ def words_of(text: str) -> list[str]:
 
 async def stream(target: str, recording: Recording, speed: float, codec: str | None) -> Heard:
     """One stream at ``speed`` times the pace of speech; ``speed`` 0 is as fast as it goes."""
-    heard = Heard()
     async with AsyncClient(target) as client:
-        opened = client.stream(
-            _paced(recording.samples, speed),
-            encoding=Encoding.LINEAR16,
-            sample_rate=16_000,
-            codec=codec,
-            interim_results=False,
-        )
-        try:
-            async with opened as events:
-                async for event in events:
-                    if isinstance(event, Final):
-                        heard.words += words_of(event.segment.text)
-                    heard.breaks += isinstance(event, Reconnecting)
-                heard.summary = events.result.summary
-        except EarshotError as exc:
-            heard.error = exc
+        return await stream_by(client, recording, speed, codec)
+
+
+async def stream_by(client: AsyncClient, recording: Recording, speed: float, codec: str | None) -> Heard:
+    """The same by a client that others use too."""
+    heard = Heard()
+    opened = client.stream(
+        _paced(recording.samples, speed),
+        encoding=Encoding.LINEAR16,
+        sample_rate=16_000,
+        codec=codec,
+        interim_results=False,
+    )
+    try:
+        async with opened as events:
+            async for event in events:
+                if isinstance(event, Final):
+                    heard.words += words_of(event.segment.text)
+                heard.breaks += isinstance(event, Reconnecting)
+            heard.summary = events.result.summary
+    except EarshotError as exc:
+        heard.error = exc
     return heard
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from earshot import errors
@@ -82,7 +82,8 @@ async def _answer(
     except (ValueError, KeyError, TypeError) as exc:
         message = f"not a command of this version of earshot: {exc!r}"
         writer.write(_line({"error": message, "kind": errors.UnimplementedError.__name__}))
-    await writer.drain()
+    with suppress(ConnectionError):  # nobody waits for it any more
+        await writer.drain()
 
 
 def _result(answer: dict[str, Any]) -> Any:  # noqa: ANN401 - it is JSON

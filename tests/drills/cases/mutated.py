@@ -64,4 +64,5 @@ DRILL = Drill(
     _scene,
     _run,
     short=False,
+    limit=3600.0,
 )

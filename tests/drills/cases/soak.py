@@ -142,4 +142,5 @@ DRILL = Drill(
     machine,
     _run,
     short=False,
+    lasting=True,
 )

@@ -72,6 +72,26 @@ async def test_a_call_ends_when_the_stack_does(state: StateFolder) -> None:
         await call
 
 
+async def test_who_does_not_wait_for_the_answer_leaves_no_error(state: StateFolder) -> None:
+    """As one that is interrupted: the stack would show a traceback among its lines."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: told.append(what))
+    asked, wanted = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        asked.set()
+        await wanted.wait()
+
+    async with control.serving(state, {**HANDLERS, "slow": slow}):
+        caller = asyncio.create_task(control.call(state, "slow"))
+        await asked.wait()
+        caller.cancel()
+        await asyncio.wait([caller])
+        wanted.set()
+        assert await control.call(state, "double", number=2) == 4
+    assert told == []
+
+
 async def test_no_stack(state: StateFolder) -> None:
     with pytest.raises(errors.UnavailableError, match="just starting or stopping"):
         await control.call(state, "status")

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from google.protobuf.message import Message
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import ConnectionTerminated, Event, ResponseReceived, StreamReset
+from h2.events import ConnectionTerminated, Event, ResponseReceived, StreamReset, TrailersReceived
 from h2.settings import SettingCodes
 
 from tests.envoy.harness import PATIENCE
@@ -24,6 +25,17 @@ UNARY = "/earshot.v1.SpeechToText/Recognize"
 def frame(kind: int, payload: bytes = b"", stream: int = 0, flags: int = 0) -> bytes:
     """One frame (RFC 9113, section 4.1)."""
     return struct.pack(">I", len(payload))[1:] + struct.pack(">BBI", kind, flags, stream) + payload
+
+
+def announced(size: int) -> bytes:
+    """How gRPC begins a message of so many bytes."""
+    return struct.pack(">BI", 0, size)
+
+
+def framed(message: Message) -> bytes:
+    """``message`` as gRPC puts it on the wire."""
+    data = message.SerializeToString()
+    return announced(len(data)) + data
 
 
 def request(path: str) -> list[tuple[str, str]]:
@@ -66,6 +78,15 @@ class Attacker:
         self.send(bytes(head))
         return stream
 
+    def give(self, stream: int, data: bytes, *, last: bool = False) -> bytes:
+        """Sends as much of ``data`` as the other side takes; what is left. ``last``: no more will come."""
+        while data and (room := self.http2.local_flow_control_window(stream)) > 0:
+            part = data[: min(room, self.http2.max_outbound_frame_size)]
+            data = data[len(part) :]
+            self.http2.send_data(stream, part, end_stream=last and not data)
+        self.flush()
+        return data
+
     def read(self) -> bool:
         """Takes in what comes next; False where nothing will."""
         try:
@@ -106,6 +127,24 @@ class Attacker:
                     return f"goaway {int(event.error_code or 0)}"
             if not self.read():
                 return "closed"
+
+    def answered(self, stream: int) -> bool:
+        """Whether an answer has begun, by what has been read."""
+        return any(isinstance(event, ResponseReceived) for event in self._of(stream))
+
+    def end(self, stream: int) -> str:
+        """As :meth:`ended`, of a gRPC call, by what has been read; empty: it goes on."""
+        for event in self._of(stream):
+            if isinstance(event, StreamReset):
+                return f"reset {int(event.error_code or 0)}"
+            if isinstance(event, ResponseReceived | TrailersReceived):
+                headers = {_text(name): _text(value) for name, value in event.headers or ()}
+                if "grpc-status" in headers:
+                    return f"grpc {headers['grpc-status']} {headers.get('grpc-message', '')}".strip()
+        return "closed" if self.closed else ""
+
+    def _of(self, stream: int) -> Iterator[Event]:
+        return (event for event in self.events if getattr(event, "stream_id", None) == stream)
 
 
 def _text(value: bytes | str) -> str:

@@ -6,8 +6,6 @@ The times are those of the description, made short for the test.
 from __future__ import annotations
 
 import asyncio
-import re
-import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,7 +20,8 @@ from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.local import envoy
 from tests.envoy import harness, hostile
 from tests.envoy.harness import Plane, until
-from tests.envoy.hostile import UNARY, attacker
+from tests.envoy.hasty import shortened
+from tests.envoy.hostile import UNARY, Attacker, announced, attacker, framed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -38,17 +37,8 @@ SHORT = {  # as it is described, and for the test
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def hasty() -> AsyncIterator[Plane]:
     """Envoy that waits for seconds where the real one waits for longer."""
-    written = envoy.to_yaml
-
-    def shortened(config: dict[str, object]) -> str:
-        text = written(config)
-        for name, (described, short) in SHORT.items():
-            text, count = re.subn(rf'("{name}": )"{described}"', rf'\1"{short}"', text)
-            assert count, f"the description has no {name} of {described} any more"
-        return text
-
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="earshot-test-") as folder:
-        patch.setattr(envoy, "to_yaml", shortened)
+        patch.setattr(envoy, "to_yaml", shortened(SHORT))
         async with harness.full_plane(Path(folder)) as made:
             yield made
 
@@ -61,8 +51,7 @@ def _half_a_head(port: int) -> str:
 def _half_a_body(port: int) -> str:
     with attacker(port) as made:
         stream = made.open(UNARY)
-        made.http2.send_data(stream, b"\0\0\0\1\0" + bytes(100))
-        made.flush()
+        made.give(stream, announced(256) + bytes(100))
         return made.ended(stream)
 
 
@@ -94,20 +83,30 @@ async def test_who_stops_is_waited_for_so_long(
 
 
 async def test_a_crowd_of_slow_senders_costs_little_and_goes(hasty: Plane) -> None:
+    """A byte now and then keeps none of them: each is waited for until its time is up, and no longer."""
     assert hasty.envoy.child
     process = psutil.Process(hasty.envoy.child.pid)
-    before = process.memory_info().rss
+    before, ended = process.memory_info().rss, await hasty.envoy.figure("http.edge.downstream_rq_timeout")
     with ExitStack() as crowd:
         slow = [crowd.enter_context(attacker(hasty.envoy.port)) for _ in range(CROWD)]
-        streams = [one.open(UNARY) for one in slow]
-        for one, stream in zip(slow, streams, strict=True):
-            one.http2.send_data(stream, b"\0")
-            one.flush()
+        for one in slow:
+            one.give(one.open(UNARY), announced(2**20))
         assert await hasty.recognize() in ("stt-1", "stt-2")  # while they are there
         most = process.memory_info().rss
         assert most - before < 256 * 2**20
+        async with asyncio.timeout(harness.PATIENCE):
+            while await hasty.envoy.figure("http.edge.downstream_rq_timeout") < ended + CROWD:
+                await asyncio.to_thread(_send_a_byte, slow)
+                await asyncio.sleep(0.1)
         await until(lambda: _gone(hasty))
         assert await hasty.recognize() in ("stt-1", "stt-2")
+
+
+def _send_a_byte(slow: list[Attacker]) -> None:
+    """From each that Envoy has not hung up on."""
+    for one in slow:
+        if not one.closed:
+            one.give(1, b"\0")
 
 
 @pytest.mark.timeout(300)
@@ -116,7 +115,7 @@ async def test_a_crowd_that_never_reads_costs_little_and_goes(hasty: Plane) -> N
     assert hasty.envoy.child
     process = psutil.Process(hasty.envoy.child.pid)
     before, dropped = process.memory_info().rss, await hasty.envoy.figure("http2.tx_flush_timeout")
-    asked = _framed(_long_answer())
+    asked = framed(_long_answer())
     with ExitStack() as crowd:
         for _ in range(CROWD):
             one = crowd.enter_context(attacker(hasty.envoy.port, window=0))
@@ -133,17 +132,30 @@ async def test_a_crowd_that_never_reads_costs_little_and_goes(hasty: Plane) -> N
         assert await hasty.classify() == "classification-1"
 
 
-def _long_answer() -> bytes:
-    """A request of a few kilobytes whose answer is sixteen times as long."""
-    inputs = [classification_pb2.TextInput() for _ in range(16)]
+async def test_who_does_not_read_stops_nobody_behind_envoy(hasty: Plane) -> None:
+    """Their answers are longer than Envoy holds: what is left stays with the replica, and others pass by."""
+    with ExitStack() as crowd:
+        for _ in range(24):
+            one = crowd.enter_context(attacker(hasty.envoy.port, window=0))
+            asked = framed(_long_answer(inputs=1000))  # 4 MiB
+            await asyncio.to_thread(_begun, one, asked)
+        for _ in range(10):
+            assert await hasty.classify() == "classification-1"
+
+
+def _begun(one: Attacker, asked: bytes) -> None:
+    """Until the head of the answer has come, which no window holds up."""
+    stream = one.open("/earshot.v1.ZeroShotClassifier/Classify")
+    one.give(stream, asked, last=True)
+    one.until(hostile.ResponseReceived, stream)
+
+
+def _long_answer(inputs: int = 16) -> classification_pb2.ClassifyRequest:
+    """A request of a few kilobytes whose answer is so many times as long."""
+    texts = [classification_pb2.TextInput() for _ in range(inputs)]
     labels = [f"{number}{'x' * 100}" for number in range(40)]
     config = classification_pb2.ClassificationConfig(candidate_labels=labels)
-    return classification_pb2.ClassifyRequest(inputs=inputs, config=config).SerializeToString()
-
-
-def _framed(message: bytes) -> bytes:
-    """As gRPC puts a message on the wire."""
-    return struct.pack(">BI", 0, len(message)) + message
+    return classification_pb2.ClassifyRequest(inputs=texts, config=config)
 
 
 async def _gone(plane: Plane) -> bool:

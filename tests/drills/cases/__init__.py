@@ -43,7 +43,6 @@ ALL: Final = tuple(
     for module in (
         rolling,
         kill_anything,
-        slow_callers,
         nothing,
         kill_replica,
         kill_engine,
@@ -57,6 +56,7 @@ ALL: Final = tuple(
         silence,
         accuracy,
         soak,
+        slow_callers,
         broken_worker,
         poison,
         overload,

@@ -3,114 +3,189 @@
 from __future__ import annotations
 
 import asyncio
-import struct
+import sys
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Self
 
 import psutil
 
-from earshot.gen.v1 import speech_pb2
-from tests.drills.calls import calling, known, phrases
+from tests.drills.calls import calling, known
+from tests.drills.slow_crowd import Caller, Crowd
 from tests.drills.drill import Drill, Form, Result
-from tests.drills.figures import of_envoy
-from tests.drills.stack import Stack
-from tests.drills.streams import World, machine
-from tests.envoy.hostile import STREAMING, UNARY, Attacker, attacker
+from tests.drills.figures import of_envoy, total
+from tests.drills.slow import ANSWER, Camp
+from tests.drills.speech import CHECKPOINT
+from tests.drills.stack import SERVICES, Setup, Stack, running
 
-_ELSEWHERE = "127.0.0.2"  # their address, which is not that of the good callers
-_MOST = 256  # MiB that Envoy and the replicas may take for all of them
-_LIMIT = 700.0  # seconds: Envoy waits 600 s for a whole request
+_UP: Final = (sys.executable, "-m", "tests.drills.hasty")
+_IDLE: Final = "30"  # seconds, EARSHOT_STREAM_IDLE_SECONDS
+_LIMIT: Final = 240.0  # seconds, twice as long as the most patient limit
+_MOST: Final = 256  # MiB that all of the stack may take for all of them
+_LOOK: Final = 5  # seconds between two looks at what the stack holds
+_LEFT: Final = 30  # seconds until replicas have forgotten them
+_SLOW, _IDLED = "grpc 4 the request did not come whole in time", "grpc 4 no config came"
 
 
-async def _run(world: World, form: Form) -> Result:
-    result, stack = Result(), world.stack
-    crowd = 150 if form.short else 500
+@dataclass
+class _Seen:
+    """The most at once."""
+
+    open: int = 0
+    early: frozenset[str] = frozenset()  # ends of those that were not open when most were
+    passed_on: float = 0.0  # calls of speech that Envoy has brought to a replica
+    held: float = 0.0  # bytes of answers that wait in Envoy for a reader
+    memory: float = 0.0  # MiB of all processes
+
+    async def look(self, camp: Camp, stack: Stack) -> None:
+        """Takes in how it is now."""
+        if camp.open > self.open:
+            self.open, self.early = camp.open, camp.ends
+        self.memory = max(self.memory, await asyncio.to_thread(_memory, stack))
+        self.held = max(self.held, await of_envoy(stack, "envoy_http2_pending_send_bytes"))
+        active = "envoy_cluster_upstream_rq_active"
+        at_replicas = await of_envoy(stack, active, envoy_cluster_name="speech_to_text")
+        self.passed_on = max(self.passed_on, at_replicas)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Calls that were ended for not reading, by who ended them."""
+
+    by_envoy: float
+    by_services: float
+
+    @classmethod
+    async def so_far(cls, stack: Stack) -> Self:
+        """Of a stack that runs."""
+        of = {"method": "StreamingClassifySpeech", "code": "DEADLINE_EXCEEDED"}
+        return cls(
+            await of_envoy(stack, "envoy_http2_tx_flush_timeout_total"),
+            await total(await stack.replicas("classification"), "earshot_requests_total", **of),
+        )
+
+
+@asynccontextmanager
+async def _scene(form: Form) -> AsyncIterator[Stack]:
+    settings = {"EARSHOT_STREAM_IDLE_SECONDS": _IDLE}
+    replicas = 2 if form.short else 3
+    setup = Setup("faster-whisper", CHECKPOINT, stt=replicas, environment=settings, up=_UP)
+    async with running(setup) as stack:
+        yield stack
+
+
+async def _run(stack: Stack, form: Form) -> Result:
+    result, camp, seen = Result(), Camp(), _Seen()
+    size = 160 if form.short else 500
     works = await known(stack.target)
-    before = await _memory(stack)
-    with ExitStack() as connections:
-        async with calling(stack.target, works) as load:
-            slow, deaf = (
-                [
-                    connections.enter_context(attacker(stack.port, source=_ELSEWHERE, window=window))
-                    for _ in range(crowd)
-                ]
-                for window in (None, 0)
-            )
-            await asyncio.to_thread(_begin, slow, deaf)
-            most = await _trickle(slow, stack, 10 if form.short else 60)
-        load.judge(result)
-        taken = (most - before) / 2**20
-        result.counts |= {"slow senders": crowd, "who never read": crowd, "MiB for them": taken}
-        result.must(taken < _MOST, f"{taken:.0f} MiB for them")
-        if not form.short:
-            result.counts["s until all were closed"] = await _all_closed(slow, stack, result)
+    async with calling(stack.target, works) as load:
+        before = await _without_them(stack, 5 if form.short else 20)
+        with Crowd(stack.port) as crowd:
+            ended = await _Ended.so_far(stack)
+            await asyncio.to_thread(camp.gather, crowd, size)
+            seconds = await _besieged(camp, crowd, stack, seen, 10 if form.short else _LIMIT)
+            if not form.short:
+                if not camp.open:
+                    result.counts["s until all were closed"] = seconds
+                await _judge_ends(camp, stack, ended, result)
+    load.judge(result)
+    result.counts |= {"slow senders": size, "who never read": size}
+    _judge(seen, before, size, result)
     await stack.settled()
+    await _judge_what_is_left(stack, result)
     return result
 
 
-def _begin(slow: list[Attacker], deaf: list[Attacker]) -> None:
-    for one in slow:
-        one.open(UNARY)
-    said = b"".join(map(_message, _stream()))
-    for one in deaf:
-        one.http2.send_data(one.open(STREAMING), said[:16_000])
-        one.flush()
-
-
-def _stream() -> list[speech_pb2.StreamingRecognizeRequest]:
-    """A stream that is answered, if only by acknowledgements."""
-    explicit = {"encoding": 1, "sample_rate_hertz": 16_000, "audio_channel_count": 1}
-    config = {"config": {"explicit_decoding_config": explicit}}
-    audio = {"sequence_number": 1, "content": phrases(0.3, 1)[0].samples[:12_000]}
-    kind = speech_pb2.StreamingRecognizeRequest
-    return [kind(streaming_config=config), kind(audio=audio)]
-
-
-def _message(message: speech_pb2.StreamingRecognizeRequest) -> bytes:
-    """As gRPC frames it."""
-    data = message.SerializeToString()
-    return struct.pack(">?I", False, len(data)) + data
-
-
-async def _trickle(slow: list[Attacker], stack: Stack, seconds: float) -> int:
-    """A byte a second from each; the most memory seen."""
-    until, most = time.monotonic() + seconds, 0
-    while time.monotonic() < until:
-        await asyncio.to_thread(_one_byte, slow)
-        most = max(most, await _memory(stack))
+async def _without_them(stack: Stack, seconds: float) -> float:
+    """The most memory under the calls alone, in MiB."""
+    begun, most = time.monotonic(), 0.0
+    while time.monotonic() - begun < seconds:
+        most = max(most, await asyncio.to_thread(_memory, stack))
         await asyncio.sleep(1)
     return most
 
 
-def _one_byte(slow: list[Attacker]) -> None:
-    for one in slow:
-        if not one.closed:
-            one.http2.send_data(1, b"\0")
-            one.flush()
+def _memory(stack: Stack) -> float:
+    """Of all its processes, workers too, in MiB."""
+    root, found = psutil.Process(stack.process.pid), 0
+    for process in [root, *root.children(recursive=True)]:
+        with suppress(psutil.Error):
+            found += process.memory_info().rss
+    return found / 2**20
 
 
-async def _memory(stack: Stack) -> int:
-    """Of Envoy and of all replicas' front processes, in bytes."""
-    pids = [stack.envoy(), *[row["pid"] for row in await stack.replicas()]]
-    return sum(psutil.Process(pid).memory_info().rss for pid in pids if pid)
-
-
-async def _all_closed(slow: list[Attacker], stack: Stack, result: Result) -> float:
-    """Seconds until Envoy has no request any more, though they would go on."""
+async def _besieged(camp: Camp, crowd: Crowd, stack: Stack, seen: _Seen, seconds: float) -> float:
+    """They go on as they do until ``seconds`` are over, or none of them is left: after how long."""
     begun = time.monotonic()
-    while await of_envoy(stack, "envoy_http_downstream_rq_active", envoy_http_conn_manager_prefix="edge"):
-        if time.monotonic() - begun > _LIMIT:
-            result.must(holds=False, what="they were not closed")
+    for second in range(round(seconds)):
+        await asyncio.sleep(begun + second - time.monotonic())
+        await asyncio.to_thread(camp.live, crowd)
+        if second % _LOOK == 0:
+            await seen.look(camp, stack)
+        if not camp.open:
             break
-        await asyncio.to_thread(_one_byte, slow)
-        await asyncio.sleep(1)
     return time.monotonic() - begun
+
+
+def _judge(seen: _Seen, before: float, size: int, result: Result) -> None:
+    taken, held = seen.memory - before, seen.held / 2**20
+    result.counts |= {
+        "calls open at once": seen.open,
+        "MiB of answers held for who does not read": held,
+        "MiB for all of them": taken,
+    }
+    early = "; ".join(sorted(seen.early))
+    result.must(seen.open == 2 * size, f"{seen.open} calls were open at once, not {2 * size} ({early})")
+    result.must(seen.passed_on >= size, f"only {seen.passed_on:.0f} slow calls came to a replica")
+    least = size * ANSWER * 0.9 / 2**20
+    result.must(held >= least, f"only {held:.1f} MiB of answers waited for who does not read")
+    result.must(taken < _MOST, f"{taken:.0f} MiB for them")
+
+
+async def _judge_ends(camp: Camp, stack: Stack, before: _Ended, result: Result) -> None:
+    """Each kind by its own limit, and by no other."""
+    now = await _Ended.so_far(stack)
+    kinds = {
+        "slow calls closed by request_timeout": (camp.calls, _count(camp.calls, _SLOW)),
+        "slow streams closed by EARSHOT_STREAM_IDLE_SECONDS": (camp.streams, _count(camp.streams, _IDLED)),
+        "unread calls closed by stream_idle_timeout": (
+            camp.unread_calls,
+            min(_count(camp.unread_calls, "reset"), round(now.by_envoy - before.by_envoy)),
+        ),
+        "unread streams closed as STREAM_NOT_READ": (
+            camp.unread_streams,
+            round(now.by_services - before.by_services),
+        ),
+    }
+    for what, (callers, count) in kinds.items():
+        result.counts[what] = count
+        ends = sorted({one.end or "open" for one in callers})
+        result.must(count == len(callers), f"{count} of {len(callers)} {what} ({'; '.join(ends)})")
+    result.must(not camp.open, f"{camp.open} were not closed in {_LIMIT:.0f} s")
+
+
+def _count(callers: list[Caller], end: str) -> int:
+    return sum(one.end.startswith(end) for one in callers)
+
+
+async def _judge_what_is_left(stack: Stack, result: Result) -> None:
+    """Nothing may be at work any more."""
+    rows = [row for service in SERVICES for row in await stack.replicas(service)]
+    begun = time.monotonic()
+    while left := await total(rows, "earshot_requests_in_flight"):
+        if time.monotonic() - begun > _LEFT:
+            break
+        await asyncio.sleep(1)
+    result.must(not left, f"{left:.0f} calls were still at work after")
 
 
 DRILL = Drill(
     "slow_callers",
-    "callers that send a byte a second, and streams that never read, beside calls",
-    "memory is bounded, no other call fails; they are closed at the limit",
-    machine,
+    "callers that send a byte a second, and callers that never read what they have asked for, beside calls",
+    "memory is bounded, no other call fails; each is closed at its limit (here 30 s for streams, and Envoy "
+    "waits 120 s for a request, not 600 s)",
+    _scene,
     _run,
 )

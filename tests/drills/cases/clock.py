@@ -49,8 +49,6 @@ async def _scene(_: Form) -> AsyncIterator[_World]:
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_CACHE_DURATION": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no clock that is set moves
-            # As it comes it is a day, and a token of the time before is void when the clock is a month ahead.
-            "EARSHOT_RESUME_TOKEN_SECONDS": str(60 * 86_400),
         }
         setup = Setup("faster-whisper", CHECKPOINT, environment=environment, up=_UP)
         async with running(setup) as stack:

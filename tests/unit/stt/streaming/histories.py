@@ -223,8 +223,8 @@ class Stream(RuleBasedStateMachine):
         self.patched = patch.object(seals, "time", self.clock)
         self.patched.start()
 
-    @initialize(way=st.sampled_from(WAYS))
-    def begin(self, way: Way) -> None:
+    @initialize(way=st.sampled_from(WAYS), sizes=st.lists(SIZES, min_size=1, max_size=6))
+    def begin(self, way: Way, sizes: list[int]) -> None:
         self.way = way
         self.session = Session(
             way.backlog(), PATIENT, give_up_after=60.0, limit=2**30, jitter=lambda low, _: low
@@ -235,6 +235,8 @@ class Stream(RuleBasedStateMachine):
         self.sealed = self.clock.now  # when the caller's token was
         self.finished = self.over = False
         self._connect()
+        for size in sizes:  # without audio there would be little to go wrong
+            self.speak(size)
 
     @property
     def expired(self) -> bool:

@@ -43,7 +43,7 @@ bench: install
 
 # Bytes from outside, made by a fuzzer that sees what they reach. What it finds lies in FUZZ_FINDS; keep it in
 # tests/fuzz/corpus when it is mended.
-FUZZ_TARGETS ?= audio live tokens labels messages config
+FUZZ_TARGETS ?= audio live tokens labels masks codecs messages config
 FUZZ_SECONDS ?= 600
 FUZZ_FINDS ?= /tmp/earshot-fuzz
 fuzz: install

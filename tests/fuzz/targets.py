@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
-from google.protobuf.message import DecodeError, Message
-from pydantic import ValidationError
 
 from earshot import errors
 from earshot.audio.decoding import decode
@@ -17,26 +13,16 @@ from earshot.audio.formats import AudioFormat, Encoding
 from earshot.audio.limits import AudioLimits, LiveLimits
 from earshot.audio.live import LiveDecoder
 from earshot.classification import position as scored_position
-from earshot.classification import requests as classification_requests
-from earshot.classification import types as texts
-from earshot.classification.labels import LabelConfig, LabelLimits, cut_of, label_sets
 from earshot.gen.v1 import classification_pb2, speech_pb2
-from earshot.runtime.seals import KeyRing, Seals
-from earshot.stt import requests, types
-from earshot.stt.settings import SpeechSettings
+from earshot.runtime.seals import Seals
 from earshot.stt.streaming import position
-from earshot.stt.streaming import requests as streaming_requests
-
-Parsed = TypeVar("Parsed", bound=Message)
+from tests.fuzz import configs
+from tests.fuzz.messages import READERS, RING, SCORED_SEALS, SEALS, taken_apart
+from tests.fuzz.words import codecs, labels, masks
 
 LIMITS: Final = AudioLimits(max_seconds=20.0)
 FORMATS: Final = (AudioFormat(), *(AudioFormat(encoding, 16_000, 1) for encoding in Encoding))
-SPEECH_MODEL: Final = types.ModelInfo("m", "fuzz", ("en", "de"), (types.Feature.PHRASE_HINTS,), version="1")
-TEXT_MODEL: Final = texts.ModelInfo("m", "fuzz", ("en",), tuple(texts.Feature), version="1")
-RING: Final = KeyRing(None)
-ANY_SEALS: Final = Seals(RING, "fuzz", msgspec.Raw, 60.0, "config.token")
-SEALS: Final = Seals(RING, "fuzz", position.Position, 60.0, "config.token")
-SCORED_SEALS: Final = Seals(RING, "fuzz", scored_position.Position, 60.0, "config.token")
+ANY_SEALS: Final = Seals(RING, "fuzz", msgspec.Raw, 60.0, position.TOKEN_FIELD)
 
 
 def audio(data: bytes) -> None:
@@ -85,84 +71,19 @@ def _refused(work: Callable[[], object], token: str) -> None:
     assert not token, "a token that nobody sealed was taken"
 
 
-def labels(data: bytes) -> None:
-    """Labels, descriptions and a template out of one text, a line each."""
-    lines = data.decode("utf-8", errors="replace").split("\n")
-    middle = len(lines) // 2
-    config = LabelConfig(
-        candidate_labels=lines[:middle],
-        label_descriptions=dict.fromkeys(lines[middle:], "what it is"),
-        hypothesis_template=lines[-1] if "{" in lines[-1] else "",
-        multi_label=len(data) % 2 == 0,
-        top_k=len(data) % 5 or None,
-        threshold=(len(data) % 7) / 4 or None,
-    )
-    try:
-        sets = label_sets([(), lines], config, LabelLimits())
-        cut_of(config)
-    except errors.InvalidArgumentError as error:
-        assert error.field
-        return
-    for made in sets:
-        assert len(made.given) == len(made.options.labels)
-        assert all(label == label.strip() != "" for label in made.options.labels)
-        assert len({label.casefold() for label in made.options.labels}) == len(made.given)
-
-
 def messages(data: bytes) -> None:
-    """A message of each kind, whatever it parses to, as far as the front process takes it apart."""
-    speech = _parsed(speech_pb2.RecognizeRequest, data)
-    stream = _parsed(speech_pb2.StreamingRecognizeRequest, data)
-    classify = _parsed(classification_pb2.ClassifyRequest, data)
-    steps: list[Callable[[], object]] = []
-    if speech:
-        steps.append(lambda: requests.audio_format(speech.config))
-        steps.append(lambda: requests.options(speech.config, SPEECH_MODEL))
-    if stream:
-        steps.append(lambda: streaming_requests.order(stream.streaming_config, SPEECH_MODEL, 60.0))
-        steps.append(lambda: streaming_requests.chunk(stream))
-        steps.append(lambda: position.opened(stream.streaming_config, "m", SEALS))
-    if classify:
-        steps.append(lambda: classification_requests.classify_questions(classify, TEXT_MODEL, LabelLimits()))
-        steps.append(
-            lambda: classification_requests.speech_question(classify.config, TEXT_MODEL, LabelLimits())
-        )
-    for step in steps:
-        try:
-            step()
-        except errors.InvalidArgumentError as error:
-            assert error.field, error.message
-
-
-def _parsed(kind: type[Parsed], data: bytes) -> Parsed | None:
-    try:
-        return kind.FromString(data)
-    except DecodeError:
-        return None
+    """A message of each kind, whatever it parses to."""
+    for kind in READERS:
+        taken_apart(kind, data)
 
 
 def config(data: bytes) -> None:
-    """Settings, and the file of keys, as an operator might have it."""
-    text = data.decode("utf-8", errors="replace")
-    names = list(SpeechSettings.model_fields)
-    name = names[len(data) % len(names)]
-    try:
-        SpeechSettings(**{name: text})
-    except ValidationError as error:
-        assert error.errors()[0]["loc"][0] == name
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        try:
-            keys = KeyRing(Path(file.name)).keys
-        except errors.FailedPreconditionError:
-            return
-        assert keys
-        assert min(map(len, keys)) >= 16
+    """Settings, and files, as an operator might have them; its first byte says which."""
+    configs.KINDS[data[0] % len(configs.KINDS) if data else 0](data[1:])
 
 
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
-    one.__name__: one for one in (audio, live, tokens, labels, messages, config)
+    one.__name__: one for one in (audio, live, tokens, labels, masks, codecs, messages, config)
 }
 
 

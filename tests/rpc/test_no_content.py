@@ -90,7 +90,7 @@ SPEECH_PATHS: dict[str, tuple[str, Path, str]] = {
     "engine dies": ("abort", _recognize(content=SOUND), "INTERNAL"),
     "engine answers nonsense": ("misshapen", _recognize(content=SOUND), "INTERNAL"),
     "caller leaves": ("slow", _left(_recognize(content=SOUND)), "CANCELLED"),
-    "no message": ("echo", _raw(f"{SPEECH}/Recognize"), "UNKNOWN"),
+    "no message": ("echo", _raw(f"{SPEECH}/Recognize"), "INVALID_ARGUMENT"),
 }
 TEXT_PATHS: dict[str, tuple[str, Path, str]] = {
     "scored": ("fake", _classify(), "OK"),
@@ -118,7 +118,7 @@ TEXT_PATHS: dict[str, tuple[str, Path, str]] = {
     "engine dies": ("abort", _classify(), "INTERNAL"),
     "engine answers nonsense": ("misshapen", _classify(), "INTERNAL"),
     "caller leaves": ("slow", _left(_classify()), "CANCELLED"),
-    "no message": ("fake", _raw(f"{TEXTS}/Classify"), "UNKNOWN"),
+    "no message": ("fake", _raw(f"{TEXTS}/Classify"), "INVALID_ARGUMENT"),
     "speech": ("fake", _hear(), "OK"),
     "speech, engine fails": ("crash", _hear(), "INTERNAL"),
     "speech that is none": ("fake", _hear(content=f"{CANARY} ".encode() * 99), "INVALID_ARGUMENT"),

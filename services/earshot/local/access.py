@@ -84,13 +84,21 @@ def read(path: Path, *, keys: bool = False) -> Access:
         InvalidArgumentError: it cannot be read, or says what is none; the message names each place.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _loaded(path.read_text(encoding="utf-8"))
         access: Access = TypeAdapter(Access).validate_python(content or {})
         access = replace(access, keys=access.keys or keys)
         _check(access)
-    except (OSError, ValueError, yaml.YAMLError) as exc:
+    except (OSError, ValueError) as exc:
         raise errors.InvalidArgumentError(f"{path}: {_complaint(exc)}", field="access") from exc
     return access
+
+
+def _loaded(text: str) -> object:
+    """Raises ``ValueError`` for what is no YAML."""
+    try:
+        return yaml.safe_load(text)
+    except Exception as exc:  # also KeyError, for "!!bool x", or RecursionError: PyYAML lets all of them out
+        raise ValueError(f"it is no YAML: {exc}") from exc
 
 
 def _complaint(error: Exception) -> str:

@@ -97,14 +97,25 @@ def read(files: dict[str, str]) -> Keys:
         FailedPreconditionError: they are not what we wrote.
     """
     try:
-        records = [Record(**each) for each in json.loads(files.get(RECORDS, '{"keys": []}'))["keys"]]
-        credentials = list(_credentials(files.get(ENVOY)))
-    except (ValueError, KeyError, TypeError, IndexError) as exc:
+        records = [_record(each) for each in json.loads(files.get(RECORDS, '{"keys": []}'))["keys"]]
+        kept = {record.sha256 for record in records}
+        credentials = [each for each in _credentials(files.get(ENVOY)) if digest(each[1]) in kept]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise errors.FailedPreconditionError(
             f"the files of API keys are not as earshot writes them ({type(exc).__name__})"
         ) from exc
-    kept = {record.sha256 for record in records}
-    return Keys(tuple(records), tuple(each for each in credentials if digest(each[1]) in kept))
+    return Keys(tuple(records), tuple(credentials))
+
+
+def _record(each: dict[str, str]) -> Record:
+    """Raises ``TypeError`` for what is none."""
+    return Record(**{name: _text(value) for name, value in each.items()})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
 
 
 def digest(key: str) -> str:
@@ -153,4 +164,4 @@ def _credentials(text: str | None) -> Iterable[tuple[str, str]]:
     if text is not None:
         matched = json.loads(text)["resources"][0]["typed_config"]
         for each in matched["extension_config"]["typed_config"].get("credentials", []):
-            yield each["client"], each["key"]
+            yield _text(each["client"]), _text(each["key"])

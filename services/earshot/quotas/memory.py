@@ -45,7 +45,8 @@ class MemoryLedger:
             if owed and limit != NO_LIMIT and used + owed > limit:
                 return Refused(window, used, owed)
         record.total = max(bill.total, record.total)
-        record.counts, record.day = counts, utc(now).date().isoformat()
+        if owed or not record.counts:  # who finds it paid pays nothing, and in no other window
+            record.counts, record.day = counts, utc(now).date().isoformat()
         if not record.done:
             record.holder = hold.holder
         self._records[bill.key] = record

@@ -21,7 +21,10 @@ for i = 4, #KEYS do
 end
 if (tonumber(known[2]) or 0) == 0 then redis.call('HSET', KEYS[1], 'holder', ARGV[3]) end
 local paid = string.format('%.0f', math.max(total, tonumber(known[1]) or 0))
-redis.call('HSET', KEYS[1], 'total', paid, 'counts', table.concat(KEYS, '\\n', 4), 'usage', KEYS[2])
+redis.call('HSET', KEYS[1], 'total', paid)
+if owed > 0 or not known[1] then
+  redis.call('HSET', KEYS[1], 'counts', table.concat(KEYS, '\\n', 4), 'usage', KEYS[2])
+end
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 if owed == 0 then return false end
 for i = 4, #KEYS do

@@ -10,7 +10,8 @@ from earshot.quotas.ledger import NO_LIMIT, Limits
 from earshot.quotas.types import Rate, Unit
 from earshot.runtime.settings import PositiveInt, PositiveSeconds, ServiceSettings
 
-_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# A number beyond that is none that a ledger can count with.
+_Amount = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 _EVERYONE = "*"  # whoever, or whatever, has no entry of its own
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 import grpc
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
 from earshot import errors
 from earshot.rpc import compression
@@ -88,16 +88,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             # Of the kind that reads as it likes: not at all.
             refusing = cast("Any", call.stream(_raising(full)))
             return grpc.stream_stream_rpc_method_handler(refusing)
-        coders: dict[str, Any] = {
-            "request_deserializer": call.reader(cast("Read", handler.request_deserializer)),
-            "response_serializer": call.writer(cast("Write", handler.response_serializer)),
-        }
+        read = call.reader(cast("Read", handler.request_deserializer))
+        write = call.writer(cast("Write", handler.response_serializer))
         # The stubs know only the synchronous forms of the handlers that grpc.aio takes as well.
         if handler.unary_unary:
-            unary = call.unary(cast("UnaryBehaviour", handler.unary_unary))
-            return grpc.unary_unary_rpc_method_handler(cast("Any", unary), **coders)
-        stream = call.stream(cast("StreamBehaviour", handler.stream_stream))
-        return grpc.stream_stream_rpc_method_handler(cast("Any", stream), **coders)
+            unary = cast("Any", call.unary(cast("UnaryBehaviour", handler.unary_unary)))
+            return grpc.unary_unary_rpc_method_handler(unary, cast("Any", _read_or_error(read)), write)
+        stream = cast("Any", call.stream(cast("StreamBehaviour", handler.stream_stream)))
+        return grpc.stream_stream_rpc_method_handler(stream, read, write)
 
     def _full(self, method: str, line: Line) -> errors.ResourceExhaustedError | None:
         door = self._entrance.doors.get(method)
@@ -137,7 +135,10 @@ class _Wrapped:
     def reader(self, read: Read) -> Read:
         def counted(data: bytes) -> Message:
             self._call.received_bytes += len(data)
-            return read(data)
+            try:
+                return read(data)
+            except DecodeError:  # whose text may hold content
+                raise _malformed() from None
 
         return counted
 
@@ -149,11 +150,13 @@ class _Wrapped:
 
         return counted
 
-    def unary(self, behaviour: UnaryBehaviour) -> UnaryBehaviour:
-        async def wrapped(request: Message, context: Context) -> Message:
+    def unary(
+        self, behaviour: UnaryBehaviour
+    ) -> Callable[[Message | errors.EarshotError, Context], Awaitable[Message]]:
+        async def wrapped(request: Message | errors.EarshotError, context: Context) -> Message:
             self._begin(context)
             try:
-                response = await behaviour(request, context)
+                response = await behaviour(_readable(request), context)
             except BaseException as exc:
                 status = self._fail(context, exc)
             else:
@@ -231,6 +234,32 @@ class _Wrapped:
         self._observer.book.add(call)
         if call.trace:
             call.trace.end(call)
+
+
+def _read_or_error(read: Read) -> Callable[[bytes], Message | errors.EarshotError]:
+    """``read``, whose error is given: of what is raised before a unary call begins gRPC makes UNKNOWN."""
+
+    def given(data: bytes) -> Message | errors.EarshotError:
+        try:
+            return read(data)
+        except errors.EarshotError as error:
+            return error.with_traceback(None)  # which would keep this frame, and the bytes
+
+    return given
+
+
+def _readable(request: Message | errors.EarshotError) -> Message:
+    """The request, or raises what has come in its place."""
+    if isinstance(request, errors.EarshotError):
+        raise request
+    return request
+
+
+def _malformed() -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(
+        "the bytes are no message of this method: encode its request as earshot.v1 has it",
+        reason="MESSAGE_MALFORMED",
+    )
 
 
 def _raising(error: errors.EarshotError) -> StreamBehaviour:

@@ -138,6 +138,8 @@ def read(kind: type[Settings]) -> Settings:
         raise errors.InvalidArgumentError("; ".join(complaints)) from None
     except SettingsError as exc:  # JSON that is none
         raise errors.InvalidArgumentError(f"{exc}: it must be JSON") from None
+    except RecursionError:
+        raise errors.InvalidArgumentError("JSON in the environment is nested too deep") from None
 
 
 def _complaint(kind: type[BaseSettings], fault: ErrorDetails) -> str:

@@ -13,10 +13,10 @@ from typing import Final, Self
 import psutil
 
 from tests.drills.calls import calling, known
-from tests.drills.slow_crowd import Caller, Crowd
 from tests.drills.drill import Drill, Form, Result
 from tests.drills.figures import of_envoy, total
 from tests.drills.slow import ANSWER, Camp
+from tests.drills.slow_crowd import Caller, Crowd
 from tests.drills.speech import CHECKPOINT
 from tests.drills.stack import SERVICES, Setup, Stack, running
 

@@ -58,6 +58,8 @@ WRONG = {
     "models: {alice: ['*']}": "nobody is asked for a name",
     "models: {alice: tiny}": "models.alice",
     "[": "access.yaml",
+    "keys: !!bool maybe": "no YAML",
+    "keys: !!int ''": "no YAML",
 }
 
 
@@ -68,6 +70,13 @@ def test_what_is_wrong_is_named_by_its_place(tmp_path: Path, text: str, place: s
     with pytest.raises(errors.InvalidArgumentError, match=r"access\.yaml") as failure:
         access.read(file)
     assert place in failure.value.message
+
+
+def test_what_is_nested_without_end_is_refused_too(tmp_path: Path) -> None:
+    file = tmp_path / "access.yaml"
+    file.write_text("[" * 3_000)
+    with pytest.raises(errors.InvalidArgumentError, match="no YAML"):
+        access.read(file)
 
 
 def test_envoy_accepts_all_of_it_at_once(tmp_path: Path) -> None:

@@ -69,8 +69,22 @@ def test_what_is_not_there_cannot_be_revoked() -> None:
         Keys().revoke("nobody")
 
 
+def _envoy(*credentials: object) -> str:
+    """Envoy's file, with what may stand where its credentials are."""
+    typed = {"extension_config": {"typed_config": {"credentials": credentials}}}
+    return json.dumps({"resources": [{"typed_config": typed}]})
+
+
 @pytest.mark.parametrize(
-    "files", [{RECORDS: "no JSON"}, {RECORDS: "{}"}, {RECORDS: '{"keys": [{}]}'}, {ENVOY: "{}"}]
+    "files",
+    [
+        *({RECORDS: "no JSON"}, {RECORDS: "{}"}, {RECORDS: '{"keys": [{}]}'}, {ENVOY: "{}"}),
+        *({RECORDS: '{"keys": [[]]}'}, {RECORDS: "[" * 100_000}),
+        {RECORDS: '{"keys": [{"client": 1, "sha256": [], "created": null}]}'},
+        *({ENVOY: _envoy({"client": 1, "key": 2})}, {ENVOY: _envoy({"client": "a", "key": "\ud800"})}),
+        {ENVOY: _envoy([])},
+    ],
+    ids=range(10),
 )
 def test_files_that_are_not_ours_are_left_alone(files: dict[str, str]) -> None:
     with pytest.raises(errors.FailedPreconditionError, match="not as earshot writes them"):

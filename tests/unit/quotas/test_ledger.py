@@ -130,6 +130,14 @@ async def test_a_refund_goes_to_the_window_that_was_paid_in(ledger: Ledger) -> N
     assert (await minute(ledger), await minute(ledger, NOW + 30)) == (0, 10)
 
 
+async def test_who_finds_it_paid_gives_it_back_where_it_was_paid(ledger: Ledger) -> None:
+    await ledger.pay(hold("one", 60, "first"), NONE, NOW)
+    await ledger.pay(hold("two", 10), NONE, NOW + 30)
+    await ledger.pay(hold("one", 60, "second"), NONE, NOW + 30)
+    await ledger.take_back(hold("one", 60, "second"))
+    assert (await minute(ledger), await minute(ledger, NOW + 30)) == (0, 10)
+
+
 async def test_a_stream_pays_for_what_it_has_gone_on_by(ledger: Ledger) -> None:
     for total in (10, 25, 25, 60):
         assert await ledger.pay(hold("stream", total), A_HUNDRED, NOW) is None

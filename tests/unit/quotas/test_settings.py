@@ -36,6 +36,8 @@ WRONG = [
         '{"acme": {"audio_seconds_per_day": -1}}',
         "at acme.audio_seconds_per_day: Input should",
     ),
+    ("EARSHOT_QUOTAS", '{"*": {"audio_seconds_per_day": 1e306}}', "at *.audio_seconds_per_day: Input should"),
+    pytest.param("EARSHOT_QUOTAS", "[" * 3_000, "nested too deep", id="nested"),
     ("EARSHOT_PRICES", '{"*": {"audio_minute": "much"}}', "EARSHOT_PRICES"),
     ("EARSHOT_QUOTA_WHEN_AWAY", "ajar", "EARSHOT_QUOTA_WHEN_AWAY='ajar'"),
     ("EARSHOT_CURRENCY", "dollars", "EARSHOT_CURRENCY='dollars'"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 PCM: Final = Format(Encoding.LINEAR16, SAMPLE_RATE, 1)  # what decoding makes, and encoders take
 
 _OPUS_RATES: Final = range(6_000, 256_001)  # bit/s for one channel
+_RATE_DIGITS: Final = 6
 _DEMUXERS: Final = {
     Encoding.LINEAR16: "s16le",
     Encoding.LINEAR32F: "f32le",
@@ -66,7 +67,8 @@ def codec(name: str, *, live: bool = True) -> Codec:
 
 def _bit_rate(text: str) -> int:
     number = text.removesuffix("k")
-    rate = int(number) * (1000 if text.endswith("k") else 1) if number.isdecimal() else 0
+    is_number = number.isdecimal() and len(number) <= _RATE_DIGITS  # int() raises at thousands of them
+    rate = int(number) * (1000 if text.endswith("k") else 1) if is_number else 0
     if not text:
         return 24_000
     if rate not in _OPUS_RATES:

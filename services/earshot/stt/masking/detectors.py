@@ -48,11 +48,20 @@ def found(words: Sequence[str], kinds: Iterable[Redaction], context: Context) ->
 
 
 def _disjoint(all_found: Iterable[Found]) -> list[Found]:
+    """What has been found as something else in part is taken out as far as it goes beyond that."""
     kept: list[Found] = []
     for one in all_found:
-        if all(one.end <= other.start or one.start >= other.end for other in kept):
-            kept.append(one)
+        kept += _rest(one, kept)
     return sorted(kept, key=lambda one: one.start)
+
+
+def _rest(one: Found, kept: Iterable[Found]) -> list[Found]:
+    """The stretches of ``one`` that none of ``kept`` has."""
+    taken = {at for other in kept for at in range(other.start, other.end)}
+    free = [at for at in range(one.start, one.end) if at not in taken]
+    starts = [at for at in free if at - 1 not in free]
+    ends = [at + 1 for at in free if at + 1 not in free]
+    return [Found(start, end, one.kind) for start, end in zip(starts, ends, strict=True)]
 
 
 def _is_card(run: Run, context: Context, words: int) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from earshot.client import Encoding
 from earshot.client.sources import Format
@@ -70,6 +73,40 @@ def test_the_bit_rate_is_what_was_asked_for() -> None:
 def test_no_such_codec(name: str) -> None:
     with pytest.raises(InvalidArgumentError, match="opus"):
         transcoding.codec(name)
+
+
+def _known(name: str) -> bool:
+    """Whether the words about codecs have it."""
+    rate = re.fullmatch(r"opus:(\d{1,6})(k?)", name)
+    if rate is None:
+        return name.removesuffix(":") in ("opus", "flac")
+    return 6_000 <= int(rate[1]) * (1000 if rate[2] else 1) <= 256_000
+
+
+names = st.one_of(
+    st.text(max_size=12),
+    st.from_regex(r"(opus|flac):?[0-9]{0,7}k?", fullmatch=True),
+    st.builds("opus:{}{}".format, st.integers(0, 300_000), st.sampled_from(["", "k"])),
+)
+
+
+@given(names, st.booleans())
+@example("opus:" + "9" * 5_000, False)  # more than int() takes
+def test_a_name_is_a_codec_or_refused(name: str, live: bool) -> None:
+    if not _known(name):
+        with pytest.raises(InvalidArgumentError) as caught:
+            transcoding.codec(name, live=live)
+        assert (caught.value.reason, caught.value.field) == ("NO_SUCH_CODEC", "codec")
+        return
+    made = transcoding.codec(name, live=live)
+    assert made.encoding is (Encoding.FLAC if name.startswith("flac") else Encoding.OGG_OPUS)
+    assert made.bit_rate is None or 6_000 <= made.bit_rate <= 256_000
+
+
+@given(st.integers(6_000, 256_000))
+@settings(max_examples=15, deadline=None)
+def test_each_bit_rate_that_is_taken_can_be_had(rate: int) -> None:
+    assert len(_decoded(b"".join(_encoded(f"opus:{rate}", _tone(0.2))))) > 0
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,11 @@ def test_the_most_telling_kind_is_named() -> None:
     assert said(text, *ALL) == "[CARD] and [PHONE] and [NUMBER] and [EMAIL]"
 
 
+def test_what_only_a_part_of_is_something_else_goes_too() -> None:
+    text = "1111 2222 3333 4444 5555 at gmail.com"
+    assert said(text, Redaction.NUMBER, Redaction.EMAIL) == "[NUMBER] [EMAIL]"
+
+
 @pytest.mark.parametrize("kind", [Redaction.NUMBER, Redaction.CARD, Redaction.PHONE])
 def test_in_a_stream_a_number_may_go_on_in_the_next_stretch(kind: Redaction) -> None:
     name = f"[{kind.upper()}]"

@@ -65,6 +65,8 @@ class _Series(ABC, Generic[ChildT]):
 
     def __init__(self, registry: CollectorRegistry, spec: Spec, make: Callable[[], ChildT]) -> None:
         self._spec, self._make = spec, make
+        # Read by another thread than writes it, so by copy(), which is one step: a tuple of the items makes
+        # objects, at which the garbage collector may run, and the other thread after it.
         self._children: dict[tuple[str, ...], ChildT] = {}
         registry.register(self)
 
@@ -89,7 +91,7 @@ class Counts(_Series[Count]):
     def collect(self) -> Iterator[Metric]:
         spec = self._spec
         family = _FAMILIES[spec.kind](spec.name, spec.meaning, labels=spec.labels)
-        for labels, count in tuple(self._children.items()):
+        for labels, count in self._children.copy().items():
             family.add_metric(labels, count.value)
         yield family
 
@@ -104,7 +106,7 @@ class Spreads(_Series[Spread]):
     def collect(self) -> Iterator[Metric]:
         spec = self._spec
         family = HistogramMetricFamily(spec.name, spec.meaning, labels=spec.labels)
-        for labels, spread in tuple(self._children.items()):
+        for labels, spread in self._children.copy().items():
             family.add_metric(labels, self._buckets(spread), spread.total)
         yield family
 

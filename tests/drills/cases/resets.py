@@ -18,4 +18,4 @@ async def _fault(world: World, strikes: Strikes) -> None:
     await strikes.every(10, strike)
 
 
-DRILL = streamed("resets", "every connection reset, every 10 s", _fault, breaks=0.5)
+DRILL = streamed("resets", "every connection reset, every 10 s", _fault, breaks=0.5, short=False)

@@ -45,13 +45,12 @@ async def _run(stack: Stack, form: Form) -> Result:
 
 
 def _judge(service: str, said: Counter[str], result: Result) -> None:
-    """Where audio goes to a worker it takes a descriptor, unless one has just been closed; texts go by a socket
-    that is open.
-    """
+    """Audio goes to a worker by a descriptor, and one may have been closed meanwhile; texts need none."""
     other = sorted(said.keys() - {_REFUSED, "answered"})
     result.must(said.total(), f"{service} was not called")
     result.must(not other, f"a replica of {service} said {', '.join(other)}")
-    result.must(service == "classification" or said[_REFUSED], f"a replica of {service} never lacked anything")
+    lacked = said[_REFUSED] or service == "classification"
+    result.must(lacked, f"a replica of {service} never lacked anything")
 
 
 async def _without(row: dict[str, Any], work: Work, seconds: float) -> Counter[str]:

@@ -36,7 +36,7 @@ test-cluster: install
 drills: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.drills $(DRILLS)
 
-# Speed beside what else one could use: half an hour; BENCH="NAME..." for some, --short for seconds each.
+# Speed beside what else one could use: an hour; BENCH="NAME..." for some, --short for seconds each.
 bench: install
 	$(BIN)/python -m benchmarks $(BENCH)
 	$(BIN)/python -m benchmarks --page

@@ -8,6 +8,7 @@ of it.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,7 +72,8 @@ class Feeder:
             return
         most, queue = self._feeding.max_batch, self._queue
         if len(queue) >= most and 0 < queue.mean_seconds <= _SHORT_SECONDS:
-            self._ahead = self._send(queue.take_now(most))
+            with suppress(WorkerDiedError):  # who waits for what it is at hears of it
+                self._ahead = self._send(queue.take_now(most))
 
     async def _feed_once(self) -> bool:
         """One batch; False when the worker has died. Nothing of the batch is kept while it waits again."""
@@ -85,13 +87,17 @@ class Feeder:
         return sent is not None or self._worker.alive
 
     def _send(self, jobs: list[Pending]) -> _Sent | None:
-        """None where there was nothing, or the machine has run out of what it takes."""
+        """None where there was nothing, or the machine has run out of what it takes.
+
+        Raises :class:`WorkerDiedError`; the jobs, not begun, are for another.
+        """
         if not jobs:
             return None
         try:
             return _Sent(jobs, self._worker.send([job.item for job in jobs]))
         except WorkerDiedError:
             self._queue.put_back(jobs)
+            raise
         except OSError as exc:
             _fail(jobs, _unreached(exc))
         return None

@@ -113,6 +113,17 @@ async def test_what_kills_a_worker_is_given_up_also_where_it_was_sent_ahead() ->
         assert len(restarts) == 2
 
 
+async def test_a_worker_that_is_found_dead_when_it_is_sent_something_is_replaced() -> None:
+    """Before the loop has been told so."""
+    restarts: list[str] = []
+    async with pool(restarts=restarts) as made:
+        first = int(await body(made, b"pid"))
+        os.kill(first, signal.SIGKILL)
+        time.sleep(0.3)  # noqa: ASYNC251 - the loop must not look meanwhile
+        assert int(await body(made, b"pid")) != first
+        assert len(restarts) == 1
+
+
 async def test_a_caller_that_leaves_does_not_end_the_work_that_comes_next(tmp_path: Path) -> None:
     async with pool(scratch=tmp_path) as made:
         await warm(made)

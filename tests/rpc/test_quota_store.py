@@ -64,6 +64,25 @@ async def test_a_store_that_says_nothing_holds_no_call_up(
         redis_server.thaw()
 
 
+async def test_the_store_is_reached_before_the_first_call(
+    start_speech: Start, redis_server: RedisServer
+) -> None:
+    """Fifty first calls at once would each open a connection, and find the store slow."""
+    async with start_speech(**quotas(redis_server)):
+        with redis_server.client() as redis:
+            assert redis.info("clients")["connected_clients"] > 2
+
+
+async def test_a_store_that_is_away_keeps_no_service_from_starting(
+    start_speech: Start, redis_server: RedisServer
+) -> None:
+    redis_server.kill()
+    async with start_speech(**quotas(redis_server)) as service:
+        await seen.until(service, "earshot_quota_store_up", " 0.0")
+        await service.speech.Recognize(clip(), metadata=by())
+        redis_server.start()
+
+
 async def test_nothing_of_what_is_said_is_in_the_store(
     start_texts: Start, start_speech: Start, redis_server: RedisServer
 ) -> None:

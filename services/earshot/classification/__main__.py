@@ -47,6 +47,10 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
     streams = Streams.of(settings, draining)
     servicer = ZeroShotClassifierServicer(classifier, transcripts, meter, streams, options)
 
+    async def load() -> None:
+        await meter.start()
+        await classifier.start()
+
     async def close() -> None:
         await classifier.stop()
         await transcripts.close()
@@ -58,7 +62,7 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
 
     service = Service(
         register=register,
-        load=classifier.start,
+        load=load,
         close=close,
         draining=draining,
         doors={f"/{ZERO_SHOT_CLASSIFIER}/{name}": admission.check for name in ("Classify", "ClassifySpeech")},

@@ -20,6 +20,10 @@ Limits = tuple[int, int, int]  # of each of ``windows.Window``, in the unit's ow
 class Ledger(Protocol):
     """Every method may raise ``LedgerAwayError``."""
 
+    async def open(self) -> None:
+        """Makes ready what the first calls would else have to wait for."""
+        ...
+
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """Pays what is still owed of the bill; None: it is paid. ``now`` in seconds since the epoch."""
         ...

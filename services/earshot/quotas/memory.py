@@ -35,6 +35,9 @@ class MemoryLedger:
         self._counts: OrderedDict[_Count, int] = OrderedDict()
         self._accounts: OrderedDict[tuple[str, str, str], Used] = OrderedDict()
 
+    async def open(self) -> None:
+        """See ``Ledger``."""
+
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """See ``Ledger``."""
         bill, record = hold.bill, self._records.get(hold.bill.key) or _Record()

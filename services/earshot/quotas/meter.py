@@ -38,6 +38,11 @@ class Meter:
         self._settling: set[asyncio.Future[None]] = set()
         _expose(metrics)
 
+    async def start(self) -> None:
+        """Looks whether the ledger is there; where it is not, the calls say so, as they do later."""
+        with contextlib.suppress(LedgerAwayError):
+            await self._guard.ask(self._ledger.open)
+
     async def check(self, unit: Unit) -> None:
         """Refuses, before any work, whom nothing is left. Raises ``QuotaExceededError``."""
         client, now = client_name(), self._clock()

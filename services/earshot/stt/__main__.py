@@ -66,6 +66,7 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
     servicer = SpeechToTextServicer(transcriber, streams, options)
 
     async def load() -> None:
+        await meter.start()
         starting = [asyncio.ensure_future(one.start()) for one in (transcriber, listeners)]
         try:
             await asyncio.gather(*starting)

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 
 NO_LIMIT: Final = -1
+KNOWN_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 
 Limits = tuple[int, int, int]  # of each of ``windows.Window``, in the unit's own numbers; or NO_LIMIT
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from earshot.quotas.ledger import NO_LIMIT, Limits
+from earshot.quotas.ledger import KNOWN_SECONDS, NO_LIMIT, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit, Used
 from earshot.quotas.windows import names_at, utc
 
@@ -23,15 +25,17 @@ class _Record:
     holder: str = ""
     done: int = 0
     replayed: int = 0
-    counts: list[_Count] = field(default_factory=list)
+    counts: tuple[_Count, ...] = ()
     day: str = ""
 
 
 class MemoryLedger:
     """See :class:`earshot.quotas.ledger.Ledger`; what was touched least lately is forgotten first."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._answered: OrderedDict[str, float] = OrderedDict()  # since when
         self._counts: OrderedDict[_Count, int] = OrderedDict()
         self._accounts: OrderedDict[tuple[str, str, str], Used] = OrderedDict()
 
@@ -49,11 +53,13 @@ class MemoryLedger:
                 return Refused(window, used, owed)
         record.total = max(bill.total, record.total)
         if owed or not record.counts:  # who finds it paid pays nothing, and in no other window
-            record.counts, record.day = counts, utc(now).date().isoformat()
+            record.counts, record.day = counts, _day(int(now // 86_400))
         if not record.done:
             record.holder = hold.holder
         self._records[bill.key] = record
         self._records.move_to_end(bill.key)
+        self._answered.pop(bill.key, None)
+        self._forget_answered()
         self._add(bill, record, owed)
         return None
 
@@ -63,6 +69,8 @@ class MemoryLedger:
         if record is None:
             return
         record.done += 1
+        self._answered[hold.bill.key] = self._clock()
+        self._answered.move_to_end(hold.bill.key)
         if record.done == 1:
             self._account(hold.bill, record.day).calls += 1
 
@@ -110,6 +118,16 @@ class MemoryLedger:
     def _give_back(self, bill: Bill, record: _Record) -> None:
         self._add(bill, record, -record.total)
         del self._records[bill.key]
+        self._answered.pop(bill.key, None)
+
+    def _forget_answered(self) -> None:
+        """Those that nobody tries again any more."""
+        while self._answered:
+            key, since = next(iter(self._answered.items()))
+            if since + KNOWN_SECONDS > self._clock():
+                return
+            del self._answered[key]
+            self._records.pop(key, None)
 
     def _add(self, bill: Bill, record: _Record, amount: int) -> None:
         for count in record.counts:
@@ -122,6 +140,7 @@ class MemoryLedger:
             used.characters += amount
         used.cost += round(amount * bill.rate)
         _forget(self._records, _MOST_RECORDS)
+        _forget(self._answered, _MOST_RECORDS)
         _forget(self._counts, _MOST_COUNTS)
         _forget(self._accounts, _MOST_COUNTS)
 
@@ -129,8 +148,21 @@ class MemoryLedger:
         return self._accounts.setdefault((bill.client, day, bill.model), Used())
 
 
-def _counts(client: str, unit: Unit, now: float) -> list[_Count]:
-    return [(client, unit.value, name) for name in names_at(now)]
+def _counts(client: str, unit: Unit, now: float) -> tuple[_Count, ...]:
+    return _counts_of(client, unit.value, names_at(now))
+
+
+# The same for many records: made once, not with each.
+
+
+@lru_cache(maxsize=1024)
+def _counts_of(client: str, unit: str, names: tuple[str, ...]) -> tuple[_Count, ...]:
+    return tuple((client, unit, name) for name in names)
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> str:
+    return utc(86_400 * number).date().isoformat()
 
 
 def _forget(mapping: OrderedDict[Any, Any], most: int) -> None:

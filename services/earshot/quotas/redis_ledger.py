@@ -23,12 +23,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from earshot.quotas import scripts
-from earshot.quotas.ledger import LedgerAwayError, Limits
+from earshot.quotas.ledger import KNOWN_SECONDS, LedgerAwayError, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 from earshot.quotas.windows import Window, ends_at, names_at, utc
 
 _CONNECTIONS: Final = 8  # a step takes Redis well under a millisecond
-_DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 _LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
 _TOGETHER_SECONDS: Final = 0.1  # that an answered bill may wait for others
 _CHUNK: Final = 500  # clients' days that are asked for in one go
@@ -115,7 +114,7 @@ class RedisLedger:
     async def _write_down(self, bills: Sequence[Bill]) -> None:
         async with self._asking():
             keys, models = map(_record, bills), (bill.model for bill in bills)
-            await self._complete(keys=list(keys), args=[_DONE_SECONDS, *models])
+            await self._complete(keys=list(keys), args=[KNOWN_SECONDS, *models])
 
     async def take_back(self, hold: Hold) -> None:
         """See ``Ledger``."""

@@ -29,6 +29,10 @@ class Ledger(Protocol):
         """Pays what is still owed of the bill; None: it is paid. ``now`` in seconds since the epoch."""
         ...
 
+    async def is_known(self, client: str, key: str) -> bool:
+        """Whether a bill of that key has been paid before."""
+        ...
+
     async def complete(self, hold: Hold) -> None:
         """The work is done and its answer goes out: what was paid stays."""
         ...

@@ -17,6 +17,7 @@ _MOST_RECORDS: Final = 10_000  # bills that are remembered, so that none is paid
 _MOST_COUNTS: Final = 50_000  # windows of clients, and their days
 
 _Count = tuple[str, ...]
+_Name = tuple[str, str]  # of a bill: whose, and its key
 
 
 @dataclass(slots=True)
@@ -34,8 +35,8 @@ class MemoryLedger:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._records: OrderedDict[str, _Record] = OrderedDict()
-        self._answered: OrderedDict[str, float] = OrderedDict()  # since when
+        self._records: OrderedDict[_Name, _Record] = OrderedDict()
+        self._answered: OrderedDict[_Name, float] = OrderedDict()  # since when
         self._counts: OrderedDict[_Count, int] = OrderedDict()
         self._accounts: OrderedDict[tuple[str, str, str], Used] = OrderedDict()
 
@@ -44,7 +45,7 @@ class MemoryLedger:
 
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """See ``Ledger``."""
-        bill, record = hold.bill, self._records.get(hold.bill.key) or _Record()
+        bill, record = hold.bill, self._records.get(_name(hold.bill)) or _Record()
         owed = max(0, bill.total - max(bill.base, record.total))
         counts = _counts(bill.client, bill.unit, now)
         for window, (count, limit) in enumerate(zip(counts, limits, strict=True)):
@@ -56,40 +57,44 @@ class MemoryLedger:
             record.counts, record.day = counts, _day(int(now // 86_400))
         if not record.done:
             record.holder = hold.holder
-        self._records[bill.key] = record
-        self._records.move_to_end(bill.key)
-        self._answered.pop(bill.key, None)
+        self._records[_name(bill)] = record
+        self._records.move_to_end(_name(bill))
+        self._answered.pop(_name(bill), None)
         self._forget_answered()
         self._add(bill, record, owed)
         return None
 
+    async def is_known(self, client: str, key: str) -> bool:
+        """See ``Ledger``."""
+        return (client, key) in self._records
+
     async def complete(self, hold: Hold) -> None:
         """See ``Ledger``."""
-        record = self._records.get(hold.bill.key)
+        record = self._records.get(_name(hold.bill))
         if record is None:
             return
         record.done += 1
-        self._answered[hold.bill.key] = self._clock()
-        self._answered.move_to_end(hold.bill.key)
+        self._answered[_name(hold.bill)] = self._clock()
+        self._answered.move_to_end(_name(hold.bill))
         if record.done == 1:
             self._account(hold.bill, record.day).calls += 1
 
     async def take_back(self, hold: Hold) -> None:
         """See ``Ledger``."""
-        record = self._records.get(hold.bill.key)
+        record = self._records.get(_name(hold.bill))
         if record and not record.done and record.holder == hold.holder:
             self._give_back(hold.bill, record)
 
     async def take_back_done(self, bill: Bill) -> None:
         """See ``Ledger``."""
-        record = self._records.get(bill.key)
+        record = self._records.get(_name(bill))
         if record and record.done == 1:
             self._give_back(bill, record)
             self._account(bill, record.day).calls -= 1
 
     async def replay(self, bill: Bill, free: int) -> None:
         """See ``Ledger``."""
-        record = self._records.get(bill.key)
+        record = self._records.get(_name(bill))
         if record is None or record.total <= bill.base:
             return
         again = record.total - bill.base
@@ -117,17 +122,17 @@ class MemoryLedger:
 
     def _give_back(self, bill: Bill, record: _Record) -> None:
         self._add(bill, record, -record.total)
-        del self._records[bill.key]
-        self._answered.pop(bill.key, None)
+        del self._records[_name(bill)]
+        self._answered.pop(_name(bill), None)
 
     def _forget_answered(self) -> None:
         """Those that nobody tries again any more."""
         while self._answered:
-            key, since = next(iter(self._answered.items()))
+            name, since = next(iter(self._answered.items()))
             if since + KNOWN_SECONDS > self._clock():
                 return
-            del self._answered[key]
-            self._records.pop(key, None)
+            del self._answered[name]
+            self._records.pop(name, None)
 
     def _add(self, bill: Bill, record: _Record, amount: int) -> None:
         for count in record.counts:
@@ -146,6 +151,10 @@ class MemoryLedger:
 
     def _account(self, bill: Bill, day: str) -> Used:
         return self._accounts.setdefault((bill.client, day, bill.model), Used())
+
+
+def _name(bill: Bill) -> _Name:
+    return bill.client, bill.key
 
 
 def _counts(client: str, unit: Unit, now: float) -> tuple[_Count, ...]:

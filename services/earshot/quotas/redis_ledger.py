@@ -89,6 +89,11 @@ class RedisLedger:
             refused = await self._pay(keys=keys, args=[*what, *whose, *each])
         return Refused(*refused) if refused else None
 
+    async def is_known(self, client: str, key: str) -> bool:
+        """See ``Ledger``."""
+        async with self._asking():
+            return bool(await self._redis.exists(_record_of(client, key)))
+
     async def complete(self, hold: Hold) -> None:
         """See ``Ledger``. Texts are many and short: theirs are written down together, a moment later, as
         nobody else can take them back. What is heard for another service, that service can.
@@ -186,7 +191,11 @@ class RedisLedger:
 
 
 def _record(bill: Bill) -> str:
-    return f"earshot:bill:{bill.client}:{bill.key}"
+    return _record_of(bill.client, bill.key)
+
+
+def _record_of(client: str, key: str) -> str:
+    return f"earshot:bill:{client}:{key}"
 
 
 def _usage(client: str, day: str) -> str:

@@ -54,7 +54,7 @@ def test_replicas_are_on_both(nodes: list[str], release: Release) -> None:
 
 
 def _heard(load: Traffic, speech: Spoken) -> str:
-    """All that was spoken, each word once, in clips and in streams; of the same audio always the same words."""
+    """All that was spoken, each word once, in clips and in streams, and always the same words."""
     streams = [call for call in load.calls if call.kind == "stream"]
     assert streams
     for kind in speech.words:

@@ -54,12 +54,14 @@ def test_replicas_are_on_both(nodes: list[str], release: Release) -> None:
 
 
 def _heard(load: Traffic, speech: Spoken) -> str:
-    """All that was spoken, each word once, in clips and in streams."""
+    """All that was spoken, each word once, in clips and in streams, and always the same words."""
     streams = [call for call in load.calls if call.kind == "stream"]
     assert streams
     for kind in speech.words:
         found = speech.difference(load.calls, kind)
         assert (found.lost, found.doubled) == (0, 0), (kind, found)
+        said = {call.said for call in load.calls if call.kind == kind and not call.error}
+        assert len(said) == 1, (kind, said)
     breaks = [call.breaks for call in streams]
     return (
         f"{len(streams)} streams, {sum(map(bool, breaks))} of them broke, {sum(breaks)} times: no word lost"

@@ -8,8 +8,8 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -19,9 +19,11 @@ from tests.drills.speech import CHECKPOINT
 from tests.drills.stack import Setup, Stack, running
 
 _DISK: Final = "8m"
-_SMALL: Final = 'mount -t tmpfs -o size=64m tmpfs /dev/shm && exec "$@"'
-_UP: Final = ("unshare", "--mount", "sh", "-c", _SMALL, "sh", sys.executable, "-m", "earshot.cli", "up")
-_PIDS: Final = Path("/sys/fs/cgroup/pids")
+SMALL: Final = 64 * 2**20  # bytes of /dev/shm
+_MOUNT: Final = f'mount -t tmpfs -o size={SMALL} tmpfs /dev/shm && exec "$@"'
+_UP: Final = ("unshare", "--mount", "sh", "-c", _MOUNT, "sh", sys.executable, "-m", "earshot.cli", "up")
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+_TIMES: Final = 3
 
 
 @asynccontextmanager
@@ -72,16 +74,51 @@ def filled(disk: Path) -> Iterator[None]:
 @contextmanager
 def few_processes(pid: int) -> Iterator[None]:
     """``pid`` may have no thread more than it has, and start no process."""
-    if not os.access(_PIDS / "cgroup.procs", os.W_OK):
-        raise CannotError("no cgroup of pids can be made here")
-    group = _PIDS / f"earshot-drill-{os.getpid()}"
-    group.mkdir()
-    try:
-        (group / "cgroup.procs").write_text(str(pid))
+    with _group("pids", [pid]) as group:
         (group / "pids.max").write_text((group / "pids.current").read_text())
-        yield
+        try:
+            yield
+        finally:
+            (group / "pids.max").write_text("max")
+
+
+@contextmanager
+def little_memory(pids: Iterable[int], limit: int) -> Iterator[Path]:
+    """``pids`` together, and whom they start, may take so many bytes more than they have: of their own, and
+    shared ones that they are the first to write. Who wants more makes the kernel kill one of them. Gives the
+    group's folder.
+    """
+    with _group("memory", pids) as group:
+        (group / "memory.limit_in_bytes").write_text(str(limit))  # what they had stays with the group before
+        try:
+            yield group
+        finally:
+            (group / "memory.limit_in_bytes").write_text("-1")
+
+
+@contextmanager
+def _group(controller: str, pids: Iterable[int]) -> Iterator[Path]:
+    """A new cgroup of ``pids``; who is in it at the end goes where they came from."""
+    root = _CGROUPS / controller
+    if not os.access(root / "cgroup.procs", os.W_OK):
+        raise CannotError(f"no cgroup of {controller} can be made here")
+    group = root / f"earshot-drill-{os.getpid()}"
+    group.mkdir()
+    home = root
+    try:
+        for pid in pids:
+            home = root / _path_of(pid, controller)
+            (group / "cgroup.procs").write_text(str(pid))
+        yield group
     finally:
-        (group / "pids.max").write_text("max")
-        for each in (group / "cgroup.procs").read_text().split():
-            (_PIDS / "cgroup.procs").write_text(each)
+        for _ in range(_TIMES):  # who is started meanwhile is in it too
+            for each in (group / "cgroup.procs").read_text().split():
+                with suppress(ProcessLookupError):
+                    (home / "cgroup.procs").write_text(each)
         group.rmdir()
+
+
+def _path_of(pid: int, controller: str) -> str:
+    """Its cgroup, below the controller's root."""
+    rows = (line.split(":") for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+    return next(path for _, names, path in rows if controller in names.split(",")).lstrip("/")

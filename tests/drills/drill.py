@@ -37,6 +37,7 @@ class Result:
 
     counts: dict[str, Count] = field(default_factory=dict)  # by what is counted, in words
     broken: list[str] = field(default_factory=list)  # what did not hold
+    details: dict[str, Any] = field(default_factory=dict)  # for the file alone: too much for a line
 
     def must(self, holds: object, what: str) -> None:
         """``what`` is said where it does not hold."""

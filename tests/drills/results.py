@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from tests.drills.drill import Count, Drill, Result
 
@@ -32,6 +32,7 @@ class Row:
     seconds: float
     taken: str  # the day
     cores: int
+    details: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, drill: Drill, result: Result, seconds: float, skipped: str = "") -> Self:
@@ -47,6 +48,7 @@ class Row:
             seconds=round(seconds, 1),
             taken=f"{datetime.now(UTC):%Y-%m-%d}",
             cores=os.cpu_count() or 0,
+            details=result.details,
         )
 
     @property

@@ -69,6 +69,19 @@ async def test_the_same_call_again_is_not_charged_again(
     assert usage(redis_server)["calls:fake"] == 1
 
 
+async def test_what_has_used_the_quota_up_may_be_tried_again(
+    start_speech: Start, redis_server: RedisServer
+) -> None:
+    """Its answer may have been lost on the way."""
+    settings = quotas(redis_server, audio_seconds_per_month=2)
+    async with start_speech(**settings) as first, start_speech(**settings) as second:
+        for replica in (first, second, first):
+            await replica.speech.Recognize(clip(), metadata=by(request_id="r-1"))
+        error = await refusal(second.speech.Recognize(clip(), metadata=by(request_id="r-2")))
+    assert isinstance(error, errors.QuotaExceededError)
+    assert used(redis_server) == 2000
+
+
 @pytest.mark.parametrize("model", ["crash", "abort"])
 async def test_what_fails_costs_nothing(start_speech: Start, redis_server: RedisServer, model: str) -> None:
     async with start_speech(model, **quotas(redis_server, audio_seconds_per_month=100)) as service:

@@ -16,7 +16,7 @@ from tests.redis_server import RedisServer
 from tests.rpc import test_streaming_classify as streaming_classify
 from tests.rpc.conftest import Start
 from tests.rpc.live import Config, Heard, calling, config, cut, requests, talk
-from tests.rpc.paying import by, quotas, usage, used
+from tests.rpc.paying import answered, by, quotas, usage, used
 
 TALK = talk()
 CHUNKS = cut(TALK.tobytes())
@@ -74,6 +74,26 @@ async def test_a_stream_ends_at_the_limit_and_goes_on_by_its_token(
         rest, error = await stream(later, going_on, last.committed_sequence_number)
     assert error is None
     assert first.finals + rest.finals == whole.finals
+    assert used(redis_server) == round(len(TALK) / 16)
+
+
+async def test_what_has_used_the_quota_up_may_be_heard_again(
+    start_speech: Start, redis_server: RedisServer
+) -> None:
+    """The last messages may have been lost on the way."""
+    exactly = quotas(redis_server, audio_seconds_per_month=round(len(TALK) / 16) / 1000)
+    async with start_speech("exact", **exactly) as service:
+        whole, error = await stream(service, config())
+        assert error is None
+        token = whole.tokens[0]
+        going_on = config()
+        going_on.resume_token = token.resume_token
+        rest, error = await stream(service, going_on, token.committed_sequence_number)
+        assert error is None
+        error = await answered(service)
+    assert rest.finals
+    assert rest.finals == whole.finals[-len(rest.finals) :]
+    assert isinstance(error, errors.QuotaExceededError), "another has nothing left"
     assert used(redis_server) == round(len(TALK) / 16)
 
 

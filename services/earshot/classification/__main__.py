@@ -20,7 +20,8 @@ from earshot.runtime.launch import announce_engine, launch
 from earshot.runtime.messages import TaskSpec
 from earshot.runtime.metrics import Metrics
 from earshot.runtime.observed import observed_pool
-from earshot.runtime.pool import Pool, PoolOptions
+from earshot.runtime.pool import Pool
+from earshot.runtime.pool_options import PoolOptions
 from earshot.runtime.reflection import ZERO_SHOT_CLASSIFIER
 from earshot.runtime.server import RUNNING, Server, Service
 

@@ -139,7 +139,7 @@ class ZeroShotClassifierServicer(classification_pb2_grpc.ZeroShotClassifierServi
         call.codec = codec_of(request.recognition_config, content)
         size = self._size("content", LONG_CLIP)
         question = requests.speech_question(request.classification_config, model, self._options.limits)
-        await self._meter.check(Unit.CHARACTERS)
+        await self._meter.check(Unit.CHARACTERS, content)
         with self._classifier.admission.permit(size):
             heard = await self._transcripts.recognize(request.recognition_config, content, deadline)
             heard_after = time.monotonic() - started

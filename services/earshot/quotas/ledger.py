@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 
 NO_LIMIT: Final = -1
+KNOWN_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 
 Limits = tuple[int, int, int]  # of each of ``windows.Window``, in the unit's own numbers; or NO_LIMIT
 
@@ -26,6 +27,10 @@ class Ledger(Protocol):
 
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """Pays what is still owed of the bill; None: it is paid. ``now`` in seconds since the epoch."""
+        ...
+
+    async def is_known(self, client: str, key: str) -> bool:
+        """Whether a bill of that key has been paid before."""
         ...
 
     async def complete(self, hold: Hold) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
-from earshot.quotas.ledger import NO_LIMIT, Limits
+from earshot.quotas.ledger import KNOWN_SECONDS, NO_LIMIT, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit, Used
 from earshot.quotas.windows import names_at, utc
 
@@ -15,6 +17,7 @@ _MOST_RECORDS: Final = 10_000  # bills that are remembered, so that none is paid
 _MOST_COUNTS: Final = 50_000  # windows of clients, and their days
 
 _Count = tuple[str, ...]
+_Name = tuple[str, str]  # of a bill: whose, and its key
 
 
 @dataclass(slots=True)
@@ -23,15 +26,17 @@ class _Record:
     holder: str = ""
     done: int = 0
     replayed: int = 0
-    counts: list[_Count] = field(default_factory=list)
+    counts: tuple[_Count, ...] = ()
     day: str = ""
 
 
 class MemoryLedger:
     """See :class:`earshot.quotas.ledger.Ledger`; what was touched least lately is forgotten first."""
 
-    def __init__(self) -> None:
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._records: OrderedDict[_Name, _Record] = OrderedDict()
+        self._answered: OrderedDict[_Name, float] = OrderedDict()  # since when
         self._counts: OrderedDict[_Count, int] = OrderedDict()
         self._accounts: OrderedDict[tuple[str, str, str], Used] = OrderedDict()
 
@@ -40,7 +45,7 @@ class MemoryLedger:
 
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """See ``Ledger``."""
-        bill, record = hold.bill, self._records.get(hold.bill.key) or _Record()
+        bill, record = hold.bill, self._records.get(_name(hold.bill)) or _Record()
         owed = max(0, bill.total - max(bill.base, record.total))
         counts = _counts(bill.client, bill.unit, now)
         for window, (count, limit) in enumerate(zip(counts, limits, strict=True)):
@@ -49,39 +54,47 @@ class MemoryLedger:
                 return Refused(window, used, owed)
         record.total = max(bill.total, record.total)
         if owed or not record.counts:  # who finds it paid pays nothing, and in no other window
-            record.counts, record.day = counts, utc(now).date().isoformat()
+            record.counts, record.day = counts, _day(int(now // 86_400))
         if not record.done:
             record.holder = hold.holder
-        self._records[bill.key] = record
-        self._records.move_to_end(bill.key)
+        self._records[_name(bill)] = record
+        self._records.move_to_end(_name(bill))
+        self._answered.pop(_name(bill), None)
+        self._forget_answered()
         self._add(bill, record, owed)
         return None
 
+    async def is_known(self, client: str, key: str) -> bool:
+        """See ``Ledger``."""
+        return (client, key) in self._records
+
     async def complete(self, hold: Hold) -> None:
         """See ``Ledger``."""
-        record = self._records.get(hold.bill.key)
+        record = self._records.get(_name(hold.bill))
         if record is None:
             return
         record.done += 1
+        self._answered[_name(hold.bill)] = self._clock()
+        self._answered.move_to_end(_name(hold.bill))
         if record.done == 1:
             self._account(hold.bill, record.day).calls += 1
 
     async def take_back(self, hold: Hold) -> None:
         """See ``Ledger``."""
-        record = self._records.get(hold.bill.key)
+        record = self._records.get(_name(hold.bill))
         if record and not record.done and record.holder == hold.holder:
             self._give_back(hold.bill, record)
 
     async def take_back_done(self, bill: Bill) -> None:
         """See ``Ledger``."""
-        record = self._records.get(bill.key)
+        record = self._records.get(_name(bill))
         if record and record.done == 1:
             self._give_back(bill, record)
             self._account(bill, record.day).calls -= 1
 
     async def replay(self, bill: Bill, free: int) -> None:
         """See ``Ledger``."""
-        record = self._records.get(bill.key)
+        record = self._records.get(_name(bill))
         if record is None or record.total <= bill.base:
             return
         again = record.total - bill.base
@@ -109,7 +122,17 @@ class MemoryLedger:
 
     def _give_back(self, bill: Bill, record: _Record) -> None:
         self._add(bill, record, -record.total)
-        del self._records[bill.key]
+        del self._records[_name(bill)]
+        self._answered.pop(_name(bill), None)
+
+    def _forget_answered(self) -> None:
+        """Those that nobody tries again any more."""
+        while self._answered:
+            name, since = next(iter(self._answered.items()))
+            if since + KNOWN_SECONDS > self._clock():
+                return
+            del self._answered[name]
+            self._records.pop(name, None)
 
     def _add(self, bill: Bill, record: _Record, amount: int) -> None:
         for count in record.counts:
@@ -122,6 +145,7 @@ class MemoryLedger:
             used.characters += amount
         used.cost += round(amount * bill.rate)
         _forget(self._records, _MOST_RECORDS)
+        _forget(self._answered, _MOST_RECORDS)
         _forget(self._counts, _MOST_COUNTS)
         _forget(self._accounts, _MOST_COUNTS)
 
@@ -129,8 +153,25 @@ class MemoryLedger:
         return self._accounts.setdefault((bill.client, day, bill.model), Used())
 
 
-def _counts(client: str, unit: Unit, now: float) -> list[_Count]:
-    return [(client, unit.value, name) for name in names_at(now)]
+def _name(bill: Bill) -> _Name:
+    return bill.client, bill.key
+
+
+def _counts(client: str, unit: Unit, now: float) -> tuple[_Count, ...]:
+    return _counts_of(client, unit.value, names_at(now))
+
+
+# The same for many records: made once, not with each.
+
+
+@lru_cache(maxsize=1024)
+def _counts_of(client: str, unit: str, names: tuple[str, ...]) -> tuple[_Count, ...]:
+    return tuple((client, unit, name) for name in names)
+
+
+@lru_cache(maxsize=2)
+def _day(number: int) -> str:
+    return utc(86_400 * number).date().isoformat()
 
 
 def _forget(mapping: OrderedDict[Any, Any], most: int) -> None:

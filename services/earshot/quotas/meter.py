@@ -12,7 +12,7 @@ from typing import TypeVar
 from earshot import errors
 from earshot.quotas.guard import Guard
 from earshot.quotas.keys import key_of
-from earshot.quotas.ledger import Ledger, LedgerAwayError
+from earshot.quotas.ledger import Ledger, LedgerAwayError, Limits
 from earshot.quotas.memory import MemoryLedger
 from earshot.quotas.refusals import quota_exceeded, quota_name
 from earshot.quotas.settings import QuotaSettings
@@ -43,20 +43,36 @@ class Meter:
         with contextlib.suppress(LedgerAwayError):
             await self._guard.ask(self._ledger.open)
 
-    async def check(self, unit: Unit) -> None:
-        """Refuses, before any work, whom nothing is left. Raises ``QuotaExceededError``."""
+    async def check(self, unit: Unit, content: bytes) -> None:
+        """Refuses, before any work on ``content``, whom nothing is left. Raises ``QuotaExceededError``."""
+        await self._check(unit, lambda: key_of(unit, content))
+
+    async def check_stream(self, unit: Unit, key: str) -> None:
+        """The same, of a stream whose bill is known by ``key``."""
+
+        async def known() -> str:
+            return key
+
+        await self._check(unit, known)
+
+    async def _check(self, unit: Unit, key: Callable[[], Awaitable[str]]) -> None:
+        """Who has paid for this very work before may try it again: it may be what has used the quota up."""
         client, now = client_name(), self._clock()
         limits = self._settings.quota_of(client).limits(unit)
         if max(limits) < 0:
             return
         try:
             used = await self._guard.ask(lambda: self._ledger.used(client, unit, now))
+            full = _first_full(used, limits)
+            if full is None:
+                return
+            name = await key()
+            if await self._guard.ask(lambda: self._ledger.is_known(client, name)):
+                return
         except LedgerAwayError:
             self._unchecked()
             return
-        for window, (amount, limit) in enumerate(zip(used, limits, strict=True)):
-            if 0 <= limit <= amount:
-                raise self._refused(client, unit, Refused(window, amount, 0), now)
+        raise self._refused(client, unit, Refused(full, used[full], 0), now)
 
     @contextlib.asynccontextmanager
     async def paying(self, unit: Unit, model: str, total: int, content: bytes) -> AsyncIterator[None]:
@@ -176,6 +192,11 @@ def _expose(metrics: Metrics) -> None:
         for window in Window:
             metrics.quota_refused.labels(quota_name(unit, window), OTHER)
     metrics.cost.labels(OTHER)
+
+
+def _first_full(used: Limits, limits: Limits) -> int | None:
+    """The window in which nothing is left."""
+    return next((n for n, limit in enumerate(limits) if 0 <= limit <= used[n]), None)
 
 
 def client_name() -> str:

@@ -23,12 +23,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from earshot.quotas import scripts
-from earshot.quotas.ledger import LedgerAwayError, Limits
+from earshot.quotas.ledger import KNOWN_SECONDS, LedgerAwayError, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 from earshot.quotas.windows import Window, ends_at, names_at, utc
 
 _CONNECTIONS: Final = 8  # a step takes Redis well under a millisecond
-_DONE_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
 _LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
 _TOGETHER_SECONDS: Final = 0.1  # that an answered bill may wait for others
 _CHUNK: Final = 500  # clients' days that are asked for in one go
@@ -90,6 +89,11 @@ class RedisLedger:
             refused = await self._pay(keys=keys, args=[*what, *whose, *each])
         return Refused(*refused) if refused else None
 
+    async def is_known(self, client: str, key: str) -> bool:
+        """See ``Ledger``."""
+        async with self._asking():
+            return bool(await self._redis.exists(_record_of(client, key)))
+
     async def complete(self, hold: Hold) -> None:
         """See ``Ledger``. Texts are many and short: theirs are written down together, a moment later, as
         nobody else can take them back. What is heard for another service, that service can.
@@ -115,7 +119,7 @@ class RedisLedger:
     async def _write_down(self, bills: Sequence[Bill]) -> None:
         async with self._asking():
             keys, models = map(_record, bills), (bill.model for bill in bills)
-            await self._complete(keys=list(keys), args=[_DONE_SECONDS, *models])
+            await self._complete(keys=list(keys), args=[KNOWN_SECONDS, *models])
 
     async def take_back(self, hold: Hold) -> None:
         """See ``Ledger``."""
@@ -187,7 +191,11 @@ class RedisLedger:
 
 
 def _record(bill: Bill) -> str:
-    return f"earshot:bill:{bill.client}:{bill.key}"
+    return _record_of(bill.client, bill.key)
+
+
+def _record_of(client: str, key: str) -> str:
+    return f"earshot:bill:{client}:{key}"
 
 
 def _usage(client: str, day: str) -> str:

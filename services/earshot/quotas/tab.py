@@ -27,6 +27,10 @@ class Tab:
         self._unit, self._model, self._key, self._base = unit, model, f"{unit}-{stream}", base
         self._begun = False
 
+    async def check(self) -> None:
+        """See ``Meter.check``."""
+        await self._meter.check_stream(self._unit, self._key)
+
     @property
     def charged(self) -> int:
         """Up to where, on the stream's own count."""

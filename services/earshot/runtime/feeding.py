@@ -15,6 +15,7 @@ from typing import Final
 from earshot import errors
 from earshot.runtime.batching import Outcome, Pending, WorkQueue
 from earshot.runtime.busy import BusyTime
+from earshot.runtime.pool_options import PoolOptions
 from earshot.runtime.shortage import shortage
 from earshot.runtime.task import Fault, Result
 from earshot.runtime.workers import Exchange, Worker, WorkerDiedError
@@ -32,16 +33,6 @@ _SHORT_BYTES = 1024  # of the job that it is behind: some texts
 
 
 @dataclass(frozen=True, slots=True)
-class Feeding:
-    """How a pool feeds its workers."""
-
-    workers: int  # of the pool
-    max_batch: int
-    batch_wait: float  # seconds
-    cancel_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Sent:
     """A batch that a worker has."""
 
@@ -52,8 +43,8 @@ class _Sent:
 class Feeder:
     """Takes what is next, hands it over, gives the outcomes to who waits for them."""
 
-    def __init__(self, worker: Worker, queue: WorkQueue, busy: BusyTime, feeding: Feeding) -> None:
-        self._worker, self._queue, self._busy, self._feeding = worker, queue, busy, feeding
+    def __init__(self, worker: Worker, queue: WorkQueue, busy: BusyTime, options: PoolOptions) -> None:
+        self._worker, self._queue, self._busy, self._options = worker, queue, busy, options
         self._is_at_short = False
         self._ahead: _Sent | None = None
 
@@ -68,18 +59,18 @@ class Feeder:
 
     def hand_ahead(self) -> None:
         """Sends the worker what is next, where it is at something short and no other is idle."""
-        if self._ahead or not self._is_at_short or self._busy.count < self._feeding.workers:
+        if self._ahead or not self._is_at_short or self._busy.count < self._options.workers:
             return
-        most, queue = self._feeding.max_batch, self._queue
+        most, queue = self._options.max_batch, self._queue
         if len(queue) >= most and 0 < queue.mean_seconds <= _SHORT_SECONDS:
             with suppress(WorkerDiedError):  # who waits for what it is at hears of it
                 self._ahead = self._send(queue.take_now(most))
 
     async def _feed_once(self) -> bool:
         """One batch; False when the worker has died. Nothing of the batch is kept while it waits again."""
-        feeding = self._feeding
+        options = self._options
         sent = self._ahead or self._send(
-            await self._queue.take(feeding.max_batch, lambda: self._worker.alive, feeding.batch_wait)
+            await self._queue.take(options.max_batch, lambda: self._worker.alive, options.batch_wait)
         )
         self._ahead = None
         if sent:
@@ -117,7 +108,7 @@ class Feeder:
             _settle(job, outcome)
 
     async def _run(self, sent: _Sent) -> list[Result | Fault]:
-        watch = _CancelWatch(self._worker, sent, self._feeding.cancel_seconds)
+        watch = _CancelWatch(self._worker, sent, self._options.cancel_seconds)
         try:
             with self._busy.at_work():
                 self._is_at_short = sum(len(job.item.body) for job in sent.jobs) <= _SHORT_BYTES

@@ -8,7 +8,8 @@ from earshot.runtime.health import Health
 from earshot.runtime.logs import logger
 from earshot.runtime.messages import TaskSpec
 from earshot.runtime.metrics import Metrics
-from earshot.runtime.pool import Pool, PoolEvents, PoolOptions
+from earshot.runtime.pool import Pool, PoolEvents
+from earshot.runtime.pool_options import PoolOptions
 
 
 def observed_pool(

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from earshot import errors
 from earshot.runtime import calls
-from earshot.runtime.batching import MAX_TRIES, Outcome, Pending, WorkQueue
+from earshot.runtime.batching import Outcome, Pending, WorkQueue
 from earshot.runtime.blobs import Blob
 from earshot.runtime.busy import BusyTime
-from earshot.runtime.feeding import STOPPED, Feeder, Feeding
+from earshot.runtime.feeding import STOPPED, Feeder
 from earshot.runtime.messages import MAX_BATCH, TaskSpec
-from earshot.runtime.settings import ServiceSettings
+from earshot.runtime.pool_options import PoolOptions
 from earshot.runtime.shortage import shortage_at_start
 from earshot.runtime.workers import Worker, WorkerDiedError, WorkItem
-
-_BATCH_BYTES = 8 * 1024  # texts of a few hundredths of a second; audio is not counted
-
-
-@dataclass(frozen=True, slots=True)
-class PoolOptions:
-    """How a pool is built."""
-
-    name: str  # for logs and metrics
-    workers: int = 1  # processes
-    threads: int = 1  # of each process
-    max_batch: int = 1  # jobs that a worker takes at once
-    batch_wait: float = 0.0  # seconds that fewer wait for more
-    batch_bytes: int = sys.maxsize  # of the bodies of a batch; a longer one goes alone
-    devices: tuple[str, ...] = ()  # the task's option "device", of the workers in turn; none: as it has it
-    tries: int = MAX_TRIES  # workers that may die of one job
-    cancel_seconds: float = 10.0  # a worker that goes on with cancelled work for longer is replaced
-    restart_initial_seconds: float = 0.1  # wait before a dead worker is started again,
-    restart_maximum_seconds: float = 10.0  # doubled each time that it dies before it is ready
-
-    @classmethod
-    def of(cls, name: str, settings: ServiceSettings) -> PoolOptions:
-        """A pool of engines, as the settings have it."""
-        return cls(
-            name,
-            workers=settings.processes,
-            threads=settings.threads,
-            max_batch=settings.max_batch,
-            batch_wait=settings.batch_wait_seconds,
-            batch_bytes=_BATCH_BYTES,
-            devices=settings.devices,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +41,6 @@ class Pool:
         self._lack: errors.UnavailableError | None = None  # why there is no worker, and can be none
         self._busy = BusyTime()
         self._feeders: list[Feeder] = []
-        self._feeding = Feeding(
-            options.workers, options.max_batch, options.batch_wait, options.cancel_seconds
-        )
 
     async def start(self) -> None:
         """Starts all workers and waits for them. Raises what keeps one from loading its task."""
@@ -223,7 +187,7 @@ class Pool:
     async def _keep(self, worker: Worker, spec: TaskSpec) -> None:
         """One place in the pool: feeds its worker, and replaces it when it dies."""
         while True:
-            feeder = Feeder(worker, self._queue, self._busy, self._feeding)
+            feeder = Feeder(worker, self._queue, self._busy, self.options)
             self._feeders.append(feeder)
             try:
                 await feeder.feed()

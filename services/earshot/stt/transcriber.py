@@ -68,7 +68,7 @@ class Transcriber:
         ``InvalidArgumentError`` or ``OutOfRangeError`` for audio that cannot be taken,
         ``DeadlineExceededError``, and ``InternalError`` when workers died on it.
         """
-        await self._meter.check(Unit.AUDIO)
+        await self._meter.check(Unit.AUDIO, content)
         with self._admission.permit(len(content)):
             decoded = await self._sampling.samples(content, audio_format, deadline)
             _spend(decoded, Stage.DECODE)

@@ -3,54 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
-
-import psutil
 
 from earshot.client import AsyncClient
 from earshot.load.work import Answer, Work
-from tests.drills.calls import calling, known, phrases
-from tests.drills.drill import Drill, Form, Result
-from tests.drills.speech import Recording, words_of
+from tests.drills.calls import Load, calling, known, phrases, sure
+from tests.drills.drill import CannotError, Drill, Form, Result
+from tests.drills.leaks import at_rest, judge_logs, judge_memory, judge_processes, judge_rest, told
+from tests.drills.speech import DIGITS, Recording, difference, recordings, stream, words_of
 from tests.drills.stack import Stack
 from tests.drills.streams import World, machine
+from tests.drills.watch import Moment, Watch, must_be_root
 
+_WARMING: Final = 1 / 3  # of the time: until then pools fill up and caches with them
+_LEAST: Final = 3  # minutes
 _EVERY: Final = 5.0  # seconds between looks
-_GROWN: Final = 0.05  # of a process's memory, from the first third to the last: within its noise
-_LEAST: Final = 6.0  # MiB, below which it is noise in any case
+_RESTING: Final = 20.0  # seconds without a call, of which the least counts
+_CALLERS: Final = 4
+_SPOKEN: Final = 180.0  # seconds of a recording
+_LONGEST: Final = 360.0  # seconds of a stream at the pace of speech
+_CODECS: Final = (None, "opus:24k")  # of those streams
+_RIGHT: Final = 0.95  # of the words of a stream, where nothing else is to be done
 
 
 @dataclass(frozen=True)
-class _Look:
-    """A process at a moment."""
+class _Works:
+    """What is asked for."""
 
-    at: float  # seconds
-    memory: float  # MiB, resident
-    descriptors: int
-    threads: int
+    calls: list[Work]
+    streams: list[Work]  # at the pace of speech
+    seconds: float  # that one of these takes
 
 
 async def _run(world: World, form: Form) -> Result:
-    result, stack = Result(), world.stack
-    works = [*await known(stack.target), *map(_asked, phrases(1.5, 2)), *map(_streamed, phrases(4.0, 2))]
-    before = _left_behind(stack)
-    async with calling(stack.target, works, callers=4) as load:
-        seen = await _watched(stack, 60 * form.minutes)
-    load.judge(result)
-    result.counts |= {"minutes": form.minutes, "processes": len(seen)}
-    for name, looks in seen.items():
-        _judge(name, looks, result)
-    await asyncio.sleep(1)
-    left = _left_behind(stack) - before
-    result.counts["files left behind"] = len(left)
-    result.must(not left, f"left behind: {', '.join(map(str, sorted(left)[:5]))}")
+    must_be_root()
+    if form.minutes < _LEAST:
+        raise CannotError(f"of less than {_LEAST} minutes a soak says nothing")
+    result, stack, watch = Result(), world.stack, Watch(world.stack)
+    warming = 60 * form.minutes * _WARMING - _RESTING
+    serving = 60 * form.minutes * (1 - _WARMING) - _RESTING
+    works = await _works(stack.target, warming)
+    async with _under_way(stack, works, warming) as first:
+        await asyncio.sleep(warming)
+    before = at_rest(await _watched(watch, _RESTING, 1))
+    async with _under_way(stack, works, serving) as second:
+        moments = await _watched(watch, serving, _EVERY)
+    after = at_rest(await _watched(watch, _RESTING, 1))
+    _judge_calls([*first, *second], result)
+    result.counts["minutes"] = form.minutes
+    judge_processes(before, moments, after, result)
+    judge_memory(moments, result)
+    judge_rest(before, after, result)
+    judge_logs(before, after, sum(load.tally.done for load in second), result)
+    result.details["processes"] = told(before, moments, after)
     return result
+
+
+async def _works(target: str, seconds: float) -> _Works:
+    calls = [
+        *await known(target),
+        *await sure(target, [_asked(one) for one in phrases(1.5, 2)]),
+        *await sure(target, [_streamed(one) for one in phrases(4.0, 4)]),
+    ]
+    spoken = _long(min(seconds / 2, _LONGEST))
+    streams = [await _paced(target, one, codec) for one, codec in zip(spoken, _CODECS, strict=True)]
+    return _Works(calls, streams, max(len(one.samples) for one in spoken) / 32_000)
 
 
 def _asked(recording: Recording) -> Work:
@@ -60,13 +82,13 @@ def _asked(recording: Recording) -> Work:
         scored = await client.classify_speech(
             recording.samples, ["numbers", "weather"], encoding="linear16", sample_rate=16_000
         )
-        return Answer(words_of(scored.text) == recording.words, 1)
+        return Answer(_same(words_of(scored.text), recording.words), 1)
 
     return Work("classify-speech", "clips", send)
 
 
 def _streamed(recording: Recording) -> Work:
-    """A short live stream: whether it was complete, with as many words as were spoken."""
+    """A short live stream, as fast as it goes: whether it was complete, and its words were heard."""
 
     async def send(client: AsyncClient) -> Answer:
         opened = client.stream(recording.samples, encoding="linear16", sample_rate=16_000)
@@ -74,71 +96,87 @@ def _streamed(recording: Recording) -> Work:
             async for _ in events:
                 pass
             summary = events.result.summary
-            words = words_of(events.result.text)
-            return Answer(bool(summary and summary.complete) and len(words) == len(recording.words), 1)
+            complete = bool(summary and summary.complete)
+            return Answer(complete and _same(words_of(events.result.text), recording.words), 1)
 
     return Work("stream", "streams", send)
 
 
-async def _watched(stack: Stack, seconds: float) -> dict[str, list[_Look]]:
-    """Looks at each process of the stack, by its name and number, for so long."""
-    seen: dict[str, list[_Look]] = defaultdict(list)
-    begun = time.monotonic()
-    while (at := time.monotonic() - begun) < seconds:
-        for name, look in await asyncio.to_thread(lambda now: list(_looks(stack, now)), at):
-            seen[name].append(look)
-        await asyncio.sleep(_EVERY)
-    return seen
+def _long(seconds: float) -> list[Recording]:
+    """Two recordings, each again and again for about so long."""
+    spoken = recordings(DIGITS, min(seconds, _SPOKEN))[-len(_CODECS) :]
+    times = max(1, round(seconds / _SPOKEN))
+    return [Recording(one.name, one.samples * times, one.words * times, []) for one in spoken]
 
 
-def _looks(stack: Stack, at: float) -> Iterator[tuple[str, _Look]]:
-    root = psutil.Process(stack.process.pid)
-    for process in [root, *root.children(recursive=True)]:
+async def _paced(target: str, recording: Recording, codec: str | None) -> Work:
+    """A live stream at the pace of speech, on a connection of its own: whether it was complete, and is heard
+    as where nothing else is to be done. Raises RuntimeError where most is not heard even then.
+    """
+    alone = await stream(target, recording, 0, codec)
+    found = difference([recording.words], [alone.words])
+    wrong = found.lost + found.doubled + found.changed
+    if not alone.complete or wrong > (1 - _RIGHT) * len(recording.words):
+        raise RuntimeError(f"a stream of {recording.name} is not heard with nothing broken: {found}")
+
+    async def send(_: AsyncClient) -> Answer:
+        heard = await stream(target, recording, 1.0, codec)
+        if heard.error:
+            raise heard.error
+        return Answer(heard.complete and _same(heard.words, alone.words), 1)
+
+    return Work("stream at the pace of speech", "streams", send)
+
+
+def _same(heard: list[str], expected: list[str]) -> bool | str:
+    """Whether; where not, what was heard and what it should have been."""
+    return heard == expected or f"{' '.join(heard)!r} for {' '.join(expected)!r}"
+
+
+@asynccontextmanager
+async def _under_way(stack: Stack, works: _Works, seconds: float) -> AsyncIterator[list[Load]]:
+    """Calls, and beside them always a few long streams, of which none is begun that would not end in time."""
+    async with (
+        calling(stack.target, works.streams, callers=len(works.streams)) as streams,
+        calling(stack.target, works.calls, callers=_CALLERS) as calls,
+    ):
+        last = asyncio.get_running_loop().call_later(seconds - works.seconds, _stop, streams)
         try:
-            memory, count = process.memory_info().rss / 2**20, process.num_threads()
-            look = _Look(at, memory, process.num_fds(), count)
-            yield f"{_kind(process)} {process.pid}", look
-        except psutil.Error:
-            continue
+            yield [streams, calls]
+        finally:
+            last.cancel()
 
 
-def _kind(process: psutil.Process) -> str:
-    words = process.cmdline()
-    return Path(words[0]).name if "worker" not in " ".join(words) else words[-1]
+def _stop(load: Load) -> None:
+    load.stopping = True
 
 
-def _judge(name: str, looks: list[_Look], result: Result) -> None:
-    """The last third against the second: by the first it has warmed up."""
-    third = len(looks) // 3
-    middle, last = looks[third : 2 * third], looks[2 * third :]
-    if third < 3:
-        return
-    grown = statistics.median(one.memory for one in last) - statistics.median(one.memory for one in middle)
-    hours, memory = zip(*((one.at / 3600, one.memory) for one in looks[third:]), strict=True)
-    slope, _ = statistics.linear_regression(hours, memory)
-    _keep_most(result, "MiB an hour, the steepest", slope)
-    allowed = max(_LEAST, _GROWN * looks[third].memory)
-    result.must(grown <= allowed, f"{name} grew by {grown:.1f} MiB")
-    for what in ("descriptors", "threads"):
-        was, now = (statistics.median(getattr(one, what) for one in part) for part in (middle, last))
-        _keep_most(result, f"{what} more, the most", now - was)
-        result.must(now - was <= 2, f"{name} has {now - was:.0f} {what} more")
+async def _watched(watch: Watch, seconds: float, pause: float) -> list[Moment]:
+    """All moments of so long."""
+    moments = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        await asyncio.sleep(pause)
+        moments.append(await asyncio.to_thread(watch.look))
+    return moments
 
 
-def _keep_most(result: Result, what: str, value: float) -> None:
-    most = result.counts.get(what)
-    result.counts[what] = max(float(value), float(most) if isinstance(most, float) else float(value))
-
-
-def _left_behind(stack: Stack) -> set[Path]:
-    """What lies where temporary things lie."""
-    return {*stack.temporary.rglob("*"), *Path("/dev/shm").glob("*earshot*")}
+def _judge_calls(loads: Iterable[Load], result: Result) -> None:
+    """Of all together."""
+    counted: Counter[str] = Counter()
+    for load in loads:
+        own = Result()
+        load.judge(own)
+        counted.update({what: int(count) for what, count in own.counts.items()})
+        result.broken += own.broken
+    result.counts |= counted
 
 
 DRILL = Drill(
     "soak",
-    "calls, streams and speech to labels, all at once, for as long as --minutes says",
-    "no call fails; memory does not grow, and nothing is left open or behind",
+    "calls, short and long streams and speech to labels, all at once, for as long as --minutes says",
+    "no call fails, no answer is wrong; no process comes or goes, none grows beyond its noise; at rest no "
+    "descriptor, no thread, no shared memory and no file more than before",
     machine,
     _run,
     short=False,

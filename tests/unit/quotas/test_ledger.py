@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from earshot.quotas.ledger import NO_LIMIT, Ledger
+from earshot.quotas.ledger import KNOWN_SECONDS, NO_LIMIT, Ledger
 from earshot.quotas.memory import MemoryLedger
 from earshot.quotas.redis_ledger import RedisLedger
 from earshot.quotas.types import Bill, Hold, Refused, Unit
@@ -178,6 +178,24 @@ async def test_accounts_are_by_client_day_and_model(ledger: Ledger) -> None:
     assert (used.calls, used.audio, used.characters, used.cost) == (1, 0, 5, 50)
     assert len(await ledger.accounts("acme", [DAY, "2099-11-26"])) == 2
     assert await ledger.accounts("nobody", [DAY]) == []
+
+
+async def test_in_memory_too_an_answered_bill_is_forgotten_after_a_while() -> None:
+    """Or a replica's memory would grow with each call for hours. One that is still open stays."""
+    clock = [0.0]
+    ledger = MemoryLedger(lambda: clock[0])
+    for key in ("answered", "again", "open"):
+        await ledger.pay(hold(key, 10), NONE, NOW)
+    for key in ("answered", "again"):
+        await ledger.complete(hold(key, 10))
+    clock[0] = KNOWN_SECONDS - 1
+    await ledger.pay(hold("again", 10), NONE, NOW)
+    await ledger.complete(hold("again", 10))
+    assert await minute(ledger) == 30
+    clock[0] = KNOWN_SECONDS
+    for used, key in ((40, "new"), (40, "again"), (40, "open"), (50, "answered")):
+        await ledger.pay(hold(key, 10), NONE, NOW)
+        assert await minute(ledger) == used, key
 
 
 async def test_answers_that_are_written_down_together_are_all_there_at_the_end(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import psutil
 
 from earshot.runtime.messages import TaskSpec
-from earshot.runtime.pool import Pool, PoolEvents, PoolOptions
+from earshot.runtime.pool import Pool, PoolEvents
+from earshot.runtime.pool_options import PoolOptions
 
 TASKS = "tests.unit.runtime.tasks"
 

@@ -69,9 +69,9 @@ class Streams:
         if config.resume_token:
             self._hearing.metrics.streams_resumed.inc()
         answering = Answering(self._seals, selection, self._options.replica)
-        await self._meter.check(Unit.AUDIO)
         paid = milliseconds(where.origin / SAMPLE_RATE)
         tab = Tab(self._meter, Unit.AUDIO, model.name, where.stream, paid)
+        await tab.check()
         with self._admission.permit(0, self._options.share):
             session = Session(self._hearing, order, where, tab)
             async with contextlib.aclosing(session.replies(_noted(messages, config))) as replies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ import pytest
 from earshot.gen.v1 import speech_pb2
 from earshot.local.replicas import CLASSIFICATION, STT
 from tests.envoy.harness import PATIENCE, Plane, listed, shares, until
+from tests.envoy.hostile import STREAMING, attacker, framed
 
 CALLERS = 20
 
@@ -180,6 +182,35 @@ async def test_a_stream_refused_by_a_full_replica_goes_elsewhere(plane: Plane) -
         for stream in streams:
             await stream.done_writing()
             assert await stream.read() is grpc.aio.EOF
+
+
+async def test_a_stream_that_goes_on_while_it_is_tried_elsewhere_is_not_called_too_long(plane: Plane) -> None:
+    """Envoy holds no more of it than 64 KiB, and gives up where more comes between two tries."""
+    backend = await plane.start(STT, "stt-1", FAKE_CAPACITY="1")
+    await plane.list(STT, backend)
+    busy = plane.speech.StreamingRecognize(timeout=PATIENCE)
+    await busy.write(speech_pb2.StreamingRecognizeRequest(audio={"sequence_number": 1}))
+    await busy.read()
+    not_taken = "status 200 grpc 14 no replica has taken the stream; try again"
+    ended: set[str] = set()
+    for after in range(60):  # thousandths of a second: by chance some come between two tries
+        ended.add(await asyncio.to_thread(_spoken_at_once, plane.envoy.port, after % 20 / 1000))
+    assert ended == {"status 200 grpc 8 full", not_taken}
+    busy.cancel()
+
+
+def _spoken_at_once(port: int, after: float) -> str:
+    """How a stream ends that is said so many seconds after its first words."""
+    first = speech_pb2.StreamingRecognizeRequest(audio={"sequence_number": 1})
+    more = speech_pb2.StreamingRecognizeRequest(audio={"sequence_number": 2, "content": bytes(40_000)})
+    with attacker(port) as caller:
+        caller.read()  # how much may be sent
+        stream = caller.open(STREAMING)
+        caller.give(stream, framed(first))
+        for _ in range(5):
+            time.sleep(after)
+            caller.give(stream, framed(more))
+        return caller.ended(stream)
 
 
 async def test_a_service_without_healthy_replicas_is_unavailable(plane: Plane) -> None:

@@ -140,7 +140,8 @@ def _values(url: str, authority: str, store: str) -> Document:
         "clients": CLIENTS,
     }
     edge = {"enabled": True, "certManager": {"enabled": True, "issuerRef": {"name": "ours"}}}
-    quotas = {"limits": {"dave": {"audioSecondsPerMonth": QUOTA_SECONDS}}, "redis": {"secret": store}}
+    limits = {"dave": {"audioSecondsPerMonth": QUOTA_SECONDS}}
+    quotas = {"limits": limits, "redis": {"secret": store, "seconds": 10}}  # a busy machine may take its time
     return SMALL | {
         "stt": SMALL["stt"] | {"replicas": 3},
         "auth": asked,

@@ -279,7 +279,7 @@ async def test_a_full_replica_refuses_before_it_answers(start_speech: Start) -> 
         ):
             await _next(first)
             await _next(second)
-            heard, error = await _ends(service, requests(config(), []))
+            heard, error = await _ends(service, [])  # nor has it to say what it wants
             assert heard.messages == []
             assert isinstance(error, errors.ResourceExhaustedError)
             assert error.retry_after

@@ -62,7 +62,7 @@ class Entrance:
 
     clients: Clients
     patience: float  # seconds that a stream may wait for a caller who does not read
-    doors: Mapping[str, Door]  # by a unary method's path: its calls are refused before their message is read
+    doors: Mapping[str, Door]  # by a method's path: its calls are refused before any message is read
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 

@@ -13,10 +13,11 @@ import pytest
 
 from earshot import errors
 from earshot.classification import streaming
-from earshot.gen.v1 import classification_pb2, streaming_pb2
+from earshot.gen.v1 import classification_pb2, classification_pb2_grpc, streaming_pb2
 from earshot.rpc.status import from_rpc_error
 from tests.rpc.conftest import Running, Start, free_port
 from tests.rpc.live import PCM, config, cut, talk
+from tests.rpc.seen import until
 
 Config = classification_pb2.StreamingClassifySpeechConfig
 Labels = classification_pb2.ClassificationConfig
@@ -104,6 +105,35 @@ async def test_each_final_is_scored_and_the_conversation_too(start_speech: Start
         assert one.acknowledgement.resume_token
     assert heard[-1].summary.complete
     assert labels(heard[-1].conversation_classification) == [("bbb", 0.75), ("a", 0.25)]
+
+
+async def test_who_never_reads_is_listened_to_no_longer(start_speech: Start, start_texts: Start) -> None:
+    """So that nothing moves any more, and the proxy ends the call: gRPC cannot."""
+    long = Labels(candidate_labels=[f"{number:01000}" for number in range(40)])
+    options = [("grpc.http2.bdp_probe", 0)]  # so that a window is 64 KiB
+    async with (
+        both(start_speech, start_texts, stream_idle_seconds=0.5) as (_, service),
+        grpc.aio.insecure_channel(f"127.0.0.1:{service.port}", options) as channel,
+    ):
+        call = classification_pb2_grpc.ZeroShotClassifierStub(channel).StreamingClassifySpeech()
+        left = asyncio.Event()
+
+        async def speak() -> None:
+            for message in [first(long), *audio(CHUNKS * 40)]:
+                await call.write(message)
+                await asyncio.sleep(0.005)
+                if left.is_set():
+                    break
+            for message in audio([bytes(2**20)] * 8):
+                await call.write(message)
+
+        speaking = asyncio.create_task(speak())
+        await until(service, "earshot_admitted_requests{", " 0.2")
+        await until(service, "earshot_admitted_requests{", " 0.0")
+        left.set()
+        _, waiting = await asyncio.wait([speaking], timeout=3)
+        assert waiting, "all was taken"
+        speaking.cancel()
 
 
 async def test_silence_is_none_of_the_labels(start_speech: Start, start_texts: Start) -> None:

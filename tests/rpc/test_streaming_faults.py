@@ -250,6 +250,18 @@ async def test_who_never_reads_is_closed_and_leaves_its_place(start_speech: Star
             assert (await converse(service, config(), [])).summary.complete
 
 
+async def test_who_reads_late_is_told_that_it_was_too_late(start_speech: Start) -> None:
+    async with (
+        start_speech("wordy", stream_idle_seconds=0.5) as service,
+        calling(service, requests(config(), CHUNKS * 3), end=False) as call,
+    ):
+        await until(service, "earshot_admitted_requests{", " 0.2")
+        await until(service, "earshot_admitted_requests{", " 0.0")
+        heard, error = await _failing(call)
+    assert heard.messages
+    assert error.reason == "STREAM_NOT_READ"
+
+
 async def test_a_slow_engine_is_told_from_a_dead_replica(
     start_speech: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,7 +291,7 @@ async def test_a_full_replica_refuses_before_it_answers(start_speech: Start) -> 
         ):
             await _next(first)
             await _next(second)
-            heard, error = await _ends(service, requests(config(), []))
+            heard, error = await _ends(service, [])  # nor has it to say what it wants
             assert heard.messages == []
             assert isinstance(error, errors.ResourceExhaustedError)
             assert error.retry_after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc
 
 from earshot.classification.classifier import Classifier
@@ -66,7 +68,13 @@ async def run(settings: ClassificationSettings, selection: Selection) -> None:
         load=load,
         close=close,
         draining=draining,
-        doors={f"/{ZERO_SHOT_CLASSIFIER}/{name}": admission.check for name in ("Classify", "ClassifySpeech")},
+        doors={
+            f"/{ZERO_SHOT_CLASSIFIER}/Classify": admission.check,
+            f"/{ZERO_SHOT_CLASSIFIER}/ClassifySpeech": admission.check,
+            f"/{ZERO_SHOT_CLASSIFIER}/StreamingClassifySpeech": partial(
+                admission.check, share=settings.stream_share
+            ),
+        },
     )
     await Server(settings, metrics, health).run(service)
 

@@ -33,7 +33,9 @@ class Child:
     async def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
         """Starts ``command``, its first word an absolute path; ``log`` is written anew.
 
-        A session of its own keeps the terminal's Ctrl-C from it: we say when it stops.
+        A process group of its own keeps the terminal's Ctrl-C from it: we say when it stops. It is no session of
+        its own: Linux shares processors out between sessions first (autogroup, sched(7)), and engines would not
+        give way to the processes that answer callers in another.
         """
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -42,7 +44,7 @@ class Child:
                 stdout=output,
                 stderr=output,
                 env=dict(environment),
-                start_new_session=True,
+                process_group=0,
             )
         return cls(process, log)
 

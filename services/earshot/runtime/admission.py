@@ -66,9 +66,9 @@ class Admission:
         finally:
             self._count(line, -share, -size)
 
-    def check(self, line: Line) -> None:
+    def check(self, line: Line, share: float = 1.0) -> None:
         """Raises what :meth:`permit` would for a call of that line, however small."""
-        self._check(line, 0, 1.0)
+        self._check(line, 0, share)
 
     def observe(self, seconds: float) -> None:
         """A request has occupied a worker for so long: the measure of when to come back."""

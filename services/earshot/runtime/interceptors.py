@@ -62,7 +62,7 @@ class Entrance:
 
     clients: Clients
     patience: float  # seconds that a stream may wait for a caller who does not read
-    doors: Mapping[str, Door]  # by a unary method's path: its calls are refused before their message is read
+    doors: Mapping[str, Door]  # by a method's path: its calls are refused before any message is read
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
 
@@ -174,16 +174,18 @@ class _Wrapped:
     def stream(self, behaviour: StreamBehaviour) -> StreamHandler:
         async def wrapped(requests: AsyncIterator[Message], context: Context) -> None:
             self._begin(context)
+            writer = _Writer(context, self._entrance.patience)
             try:
                 async with contextlib.aclosing(behaviour(requests, context)) as responses:
                     async for response in responses:
                         self._call.responded = self._call.responded or time.monotonic()
-                        await _write(context, response, self._entrance.patience)
+                        await writer.write(response)
             except BaseException as exc:
                 status = self._fail(context, exc)
             else:
                 self._answered(grpc.StatusCode.OK)
                 return
+            await writer.settle()
             await context.abort_with_status(status)
 
         return wrapped
@@ -275,15 +277,35 @@ def _number(given: str | bytes) -> int:
     return int(given) if given.isdigit() and len(given) < _DIGITS else 1
 
 
-async def _write(context: Context, response: Message, patience: float) -> None:
-    """Flow control makes this wait for the caller to read; for ever, if one never does."""
-    try:
-        async with asyncio.timeout(patience):
-            await context.write(response)
-    except TimeoutError:
-        raise errors.DeadlineExceededError(
-            f"nothing was read for {patience:g} s: the stream is closed", reason="STREAM_NOT_READ"
-        ) from None
+class _Writer:
+    """Flow control makes each message wait for the caller to read; for ever, if one never does."""
+
+    def __init__(self, context: Context, patience: float) -> None:
+        self._context, self._patience = context, patience
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self, response: Message) -> None:
+        """Raises :class:`DeadlineExceededError` where nothing is read for too long."""
+        self._writing = asyncio.ensure_future(self._context.write(response))
+        try:
+            async with asyncio.timeout(self._patience):
+                await asyncio.shield(self._writing)
+        except TimeoutError:
+            raise errors.DeadlineExceededError(
+                f"nothing was read for {self._patience:g} s: the stream is closed", reason="STREAM_NOT_READ"
+            ) from None
+        except asyncio.CancelledError:
+            self._writing.cancel()
+            raise
+
+    async def settle(self) -> None:
+        """Until the last message has been read, or the call is over.
+
+        A status is read after it. Once one is to be sent gRPC throws away whatever the caller says, without
+        end; until then it takes no more than its window, nothing moves, and Envoy ends the call for that.
+        """
+        if self._writing:
+            await self._writing
 
 
 def _why_cancelled(context: Context) -> grpc.StatusCode:

@@ -13,7 +13,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from earshot import errors
-from earshot.rpc.limits import HEADROOM_BYTES
+from earshot.rpc.limits import HEADROOM_BYTES, MEBIBYTE
 from earshot.runtime.book import Book
 from earshot.runtime.draining import Draining
 from earshot.runtime.health import Health
@@ -179,6 +179,10 @@ def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes + HEADROOM_BYTES),
         ("grpc.max_send_message_length", -1),
+        # What a caller may send that nobody reads. By itself gRPC asks by pings how much keeps the line busy:
+        # they wake a process that is idle, and it may be many times as much.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", MEBIBYTE),
         # Two replicas on one port would not share the calls of one proxy.
         ("grpc.so_reuseport", 0),
         # Proxies ping quiet connections; none of that is abuse.

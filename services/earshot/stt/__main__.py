@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 
 import grpc
 
@@ -90,7 +91,10 @@ async def run(settings: SpeechSettings, selection: Selection) -> None:
         load=load,
         close=close,
         draining=draining,
-        doors={f"/{SPEECH_TO_TEXT}/Recognize": admission.check},
+        doors={
+            f"/{SPEECH_TO_TEXT}/Recognize": admission.check,
+            f"/{SPEECH_TO_TEXT}/StreamingRecognize": partial(admission.check, share=settings.stream_share),
+        },
     )
     await Server(settings, metrics, health).run(service)
 

@@ -69,7 +69,8 @@ async def test_a_child_that_dies_takes_its_own_along(tmp_path: Path) -> None:
 async def test_a_child_has_a_session_of_its_own(tmp_path: Path) -> None:
     """So that Ctrl-C on the terminal reaches the supervisor alone."""
     child = await start(tmp_path / "log", "import time; time.sleep(1000)")
-    assert os.getsid(child.pid) == child.pid
+    assert os.getpgid(child.pid) == child.pid
+    assert os.getsid(child.pid) == os.getsid(0), "engines give way only within a session"
     await child.stop(patience=0)
 
 

@@ -33,9 +33,9 @@ class Child:
     async def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
         """Starts ``command``, its first word an absolute path; ``log`` is written anew.
 
-        A process group of its own keeps the terminal's Ctrl-C from it: we say when it stops. It is no session of
-        its own: Linux shares processors out between sessions first (autogroup, sched(7)), and engines would not
-        give way to the processes that answer callers in another.
+        A process group of its own keeps the terminal's Ctrl-C from it: we say when it stops. The session is
+        ours: Linux shares processors out between sessions first (autogroup, sched(7)), and its engines would
+        give way to no process of another that answers callers.
         """
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(

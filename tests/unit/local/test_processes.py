@@ -66,7 +66,7 @@ async def test_a_child_that_dies_takes_its_own_along(tmp_path: Path) -> None:
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
 
 
-async def test_a_child_has_a_session_of_its_own(tmp_path: Path) -> None:
+async def test_a_child_has_a_process_group_of_its_own_in_our_session(tmp_path: Path) -> None:
     """So that Ctrl-C on the terminal reaches the supervisor alone."""
     child = await start(tmp_path / "log", "import time; time.sleep(1000)")
     assert os.getpgid(child.pid) == child.pid

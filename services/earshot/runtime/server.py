@@ -182,7 +182,7 @@ def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
         # What a caller may send that nobody reads. By itself gRPC asks by pings how much keeps the line busy:
         # they wake a process that is idle, and it may be many times as much.
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.lookahead_bytes", MEBIBYTE),
+        ("grpc.http2.lookahead_bytes", MEBIBYTE // 2),
         # Two replicas on one port would not share the calls of one proxy.
         ("grpc.so_reuseport", 0),
         # Proxies ping quiet connections; none of that is abuse.

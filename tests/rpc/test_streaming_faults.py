@@ -251,12 +251,21 @@ async def test_who_never_reads_is_closed_and_leaves_its_place(start_speech: Star
 
 
 async def test_who_reads_late_is_told_that_it_was_too_late(start_speech: Start) -> None:
-    async with (
-        start_speech("wordy", stream_idle_seconds=0.5) as service,
-        calling(service, requests(config(), CHUNKS * 3), end=False) as call,
-    ):
+    async with start_speech("wordy", stream_idle_seconds=0.5) as service:
+        call, late = service.speech.StreamingRecognize(), asyncio.Event()
+
+        async def speak() -> None:
+            for message in requests(config(), CHUNKS * 10):
+                if late.is_set():
+                    return
+                await call.write(message)
+                await asyncio.sleep(0.01)
+
+        speaking = asyncio.create_task(speak())
         await until(service, "earshot_admitted_requests{", " 0.2")
         await until(service, "earshot_admitted_requests{", " 0.0")
+        late.set()
+        await speaking  # the replica has room for what was under way
         heard, error = await _failing(call)
     assert heard.messages
     assert error.reason == "STREAM_NOT_READ"

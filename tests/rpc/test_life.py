@@ -93,8 +93,8 @@ async def test_engines_give_way_and_nobody_else_does(start_speech: Start, start_
         pools = [(psutil.Process(pid).cmdline()[-1].partition("-")[0], pid) for pid in _workers()]
         assert sorted((pool, psutil.Process(pid).nice() - own) for pool, pid in pools) == [
             ("decoders", 0),
-            ("engines", 5),
-            ("engines", 5),
+            ("engines", 2),
+            ("engines", 2),
             ("listener", 0),
         ]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-_STEPS: Final = 2  # two fifths of the processor's time beside one that gives no way; with 5 texts took a tenth longer
+# Two fifths of a processor's time beside one that gives no way. With five steps texts take a tenth longer.
+_STEPS: Final = 2
 
 
 def give_way() -> None:

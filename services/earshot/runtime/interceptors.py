@@ -282,30 +282,31 @@ class _Writer:
 
     def __init__(self, context: Context, patience: float) -> None:
         self._context, self._patience = context, patience
-        self._writing: asyncio.Future[None] | None = None
+        self._unread: asyncio.Future[None] | None = None  # the message that nobody has read
 
     async def write(self, response: Message) -> None:
         """Raises :class:`DeadlineExceededError` where nothing is read for too long."""
-        self._writing = asyncio.ensure_future(self._context.write(response))
+        writing = asyncio.ensure_future(self._context.write(response))
         try:
             async with asyncio.timeout(self._patience):
-                await asyncio.shield(self._writing)
+                await asyncio.shield(writing)
         except TimeoutError:
+            self._unread = writing
             raise errors.DeadlineExceededError(
                 f"nothing was read for {self._patience:g} s: the stream is closed", reason="STREAM_NOT_READ"
             ) from None
         except asyncio.CancelledError:
-            self._writing.cancel()
+            writing.cancel()
             raise
 
     async def settle(self) -> None:
-        """Until the last message has been read, or the call is over.
+        """Until the message that nobody has read is read after all, or the call is over.
 
         A status is read after it. Once one is to be sent gRPC throws away whatever the caller says, without
         end; until then it takes no more than its window, nothing moves, and Envoy ends the call for that.
         """
-        if self._writing:
-            await self._writing
+        if self._unread:
+            await self._unread
 
 
 def _why_cancelled(context: Context) -> grpc.StatusCode:

@@ -10,15 +10,19 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from earshot.load.work import Work
+from tests.drills.calls import hearing, phrases, sure
 from tests.drills.drill import CannotError, Form
 from tests.drills.speech import CHECKPOINT
 from tests.drills.stack import Setup, Stack, running
 
 _DISK: Final = "8m"
+_SILENCE: Final = bytes(300 * 32_000)
 SMALL: Final = 64 * 2**20  # bytes of /dev/shm
 _MOUNT: Final = f'mount -t tmpfs -o size={SMALL} tmpfs /dev/shm && exec "$@"'
 _UP: Final = ("unshare", "--mount", "sh", "-c", _MOUNT, "sh", sys.executable, "-m", "earshot.cli", "up")
@@ -53,6 +57,12 @@ async def _command(*words: str) -> None:
     _, said = await process.communicate()
     if process.returncode:
         raise CannotError(f"{words[0]} fails here: {said.decode().strip()}")
+
+
+async def long_calls(target: str) -> list[Work]:
+    """Some words, and five minutes of silence: 9.6 MB of samples in each."""
+    clips = [replace(one, samples=one.samples + _SILENCE) for one in phrases(1.5, 8)]
+    return await sure(target, [hearing(one) for one in clips])
 
 
 @contextmanager

@@ -55,6 +55,11 @@ class Stack:
         """For callers."""
         return f"127.0.0.1:{self.port}"
 
+    def processes(self) -> list[psutil.Process]:
+        """All of it, workers too."""
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
     async def status(self) -> dict[str, Any]:
         """What ``earshot status`` says."""
         said: dict[str, Any] = await control.call(StateFolder(self.state), "status")

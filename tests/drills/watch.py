@@ -83,7 +83,7 @@ class Watch:
         """All that there is now. A process that has ended, and that nobody waits for, is there too."""
         at = time.monotonic() - self._begun
         found = {}
-        for process in _processes(self._stack):
+        for process in self._stack.processes():
             with suppress(*_GONE):
                 found[self._who(process)] = _look(process.pid, at)
         return Moment(found, _files(self._stack))
@@ -97,7 +97,7 @@ class Watch:
 def in_shared_memory(stack: Stack) -> int:
     """Bytes of audio there now, each piece once, whoever holds it."""
     held: dict[Segment, int] = {}
-    for process in _processes(stack):
+    for process in stack.processes():
         with suppress(*_GONE):
             held |= _segments(process.pid)
     return sum(size for segment, size in held.items() if segment.name == AUDIO)
@@ -111,11 +111,6 @@ def _files(stack: Stack) -> dict[Path, int]:
             with suppress(FileNotFoundError):
                 found[each] = each.lstat().st_size
     return found
-
-
-def _processes(stack: Stack) -> list[psutil.Process]:
-    root = psutil.Process(stack.process.pid)
-    return [root, *root.children(recursive=True)]
 
 
 def _kind(process: psutil.Process) -> str:

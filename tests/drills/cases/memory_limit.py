@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from tests.drills.calls import Load, calling, hearing, phrases, sure
-from tests.drills.cramped import cramped, little_memory
+from tests.drills.calls import Load, calling
+from tests.drills.cramped import cramped, little_memory, long_calls
 from tests.drills.drill import Drill, Form, Result
 from tests.drills.stack import Stack
 
-_SILENCE: Final = bytes(300 * 32_000)  # five minutes: 9.6 MB
 _CALLERS: Final = 6
 _LIMIT: Final = 64 * 2**20  # bytes
 _PATIENCE: Final = 60.0  # seconds
@@ -24,8 +22,7 @@ _PAUSE: Final = 0.02  # seconds between looks
 
 async def _run(stack: Stack, form: Form) -> Result:
     result = Result()
-    clips = [replace(one, samples=one.samples + _SILENCE) for one in phrases(1.5, 8)]
-    works = await sure(stack.target, [hearing(one) for one in clips])
+    works = await long_calls(stack.target)
     front = psutil.Process((await stack.serving())[0]["pid"])
     async with calling(stack.target, works, callers=_CALLERS) as load:
         pids = [front.pid, *(child.pid for child in front.children(recursive=True))]

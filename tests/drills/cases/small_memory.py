@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
 from typing import Final
 
-from tests.drills.calls import Load, calling, hearing, phrases, sure
-from tests.drills.cramped import SMALL, cramped
+from tests.drills.calls import Load, calling
+from tests.drills.cramped import SMALL, cramped, long_calls
 from tests.drills.drill import Drill, Form, Result
 from tests.drills.stack import Stack
 from tests.drills.watch import in_shared_memory, must_be_root
 
-_SILENCE: Final = bytes(300 * 32_000)  # five minutes: 9.6 MB
 _CALLERS: Final = 12
 _CALLS: Final = 160  # in the long form
 _PAUSE: Final = 0.1  # seconds between looks
@@ -24,8 +22,7 @@ async def _run(stack: Stack, form: Form) -> Result:
     result = Result()
     room = _room(stack)
     result.must(room <= SMALL, f"there are {room / 1e6:.0f} MB in /dev/shm")
-    clips = [replace(one, samples=one.samples + _SILENCE) for one in phrases(1.5, 8)]
-    works = await sure(stack.target, [hearing(one) for one in clips])
+    works = await long_calls(stack.target)
     async with calling(stack.target, works, callers=_CALLERS) as load:
         most = await _most(stack, load, _CALLERS if form.short else _CALLS)
     load.judge(result)

@@ -45,7 +45,8 @@ class MemoryLedger:
 
     async def pay(self, hold: Hold, limits: Limits, now: float) -> Refused | None:
         """See ``Ledger``."""
-        bill, record = hold.bill, self._records.get(_name(hold.bill)) or _Record()
+        bill, name = hold.bill, _name(hold.bill)
+        record = self._records.get(name) or _Record()
         owed = max(0, bill.total - max(bill.base, record.total))
         counts = _counts(bill.client, bill.unit, now)
         for window, (count, limit) in enumerate(zip(counts, limits, strict=True)):
@@ -57,9 +58,9 @@ class MemoryLedger:
             record.counts, record.day = counts, _day(int(now // 86_400))
         if not record.done:
             record.holder = hold.holder
-        self._records[_name(bill)] = record
-        self._records.move_to_end(_name(bill))
-        self._answered.pop(_name(bill), None)
+        self._records[name] = record
+        self._records.move_to_end(name)
+        self._answered.pop(name, None)
         self._forget_answered()
         self._add(bill, record, owed)
         return None
@@ -70,12 +71,13 @@ class MemoryLedger:
 
     async def complete(self, hold: Hold) -> None:
         """See ``Ledger``."""
-        record = self._records.get(_name(hold.bill))
+        name = _name(hold.bill)
+        record = self._records.get(name)
         if record is None:
             return
         record.done += 1
-        self._answered[_name(hold.bill)] = self._clock()
-        self._answered.move_to_end(_name(hold.bill))
+        self._answered[name] = self._clock()
+        self._answered.move_to_end(name)
         if record.done == 1:
             self._account(hold.bill, record.day).calls += 1
 

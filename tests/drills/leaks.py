@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.drills.drill import Result
-from tests.drills.slopes import Slope, slope_of
+from tests.drills.slopes import Point, Slope, medians_of, slope_of
 from tests.drills.watch import AUDIO, Look, Moment, Segment, Who
 
 _STEEP: Final = 2.0  # MiB an hour, a process: some hundred bytes for each call that it has part in
@@ -106,7 +106,9 @@ def _left(held: set[Segment], before: set[Segment]) -> set[Segment]:
 
 
 def told(before: Rest, moments: Sequence[Moment], after: Rest) -> list[dict[str, Any]]:
-    """All of each process; of three numbers the first and the last are those at rest."""
+    """All of each process: its memory in the order of time; of three numbers the first and the last are
+    those at rest.
+    """
     seen = _steady(moments)
     return [_all_of(who, before, seen[who], after) for who in sorted(before.threads) if who in seen]
 
@@ -115,7 +117,7 @@ def _all_of(who: Who, before: Rest, looks: Sequence[Look], after: Rest) -> dict[
     pieces = max(len(look.segments) for look in looks)
     return {
         "process": _name(who),
-        "memory, MiB": [round(look.memory, 1) for look in (looks[0], looks[-1])],
+        "memory, MiB": [round(memory, 1) for _, memory in medians_of(_memory(looks))],
         "slope, MiB an hour": {name: round(value, 2) for name, value in asdict(_slope(looks)).items()},
         "descriptors": [
             before.descriptors[who],
@@ -129,7 +131,12 @@ def _all_of(who: Who, before: Rest, looks: Sequence[Look], after: Rest) -> dict[
 
 
 def _slope(looks: Sequence[Look]) -> Slope:
-    return slope_of([(look.at / 3600, look.memory) for look in looks])
+    return slope_of(_memory(looks))
+
+
+def _memory(looks: Sequence[Look]) -> list[Point]:
+    """By hours."""
+    return [(look.at / 3600, look.memory) for look in looks]
 
 
 def _told(slope: Slope) -> str:

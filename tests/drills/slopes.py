@@ -40,14 +40,14 @@ def slope_of(points: Sequence[Point]) -> Slope:
     """Of looks in the order of time. Raises ValueError where they are too few to say anything."""
     if len(points) < _LEAST:
         raise ValueError(f"{len(points)} looks say nothing about a slope: at least {_LEAST} do")
-    medians = _medians(points)
+    medians = medians_of(points)
     pairs = itertools.combinations(medians, 2)
     slopes = sorted((later[1] - one[1]) / (later[0] - one[0]) for one, later in pairs)
     beyond = _beyond(len(medians), len(slopes))
     return Slope(statistics.median(slopes), slopes[beyond], slopes[-1 - beyond])
 
 
-def _medians(points: Sequence[Point]) -> list[Point]:
+def medians_of(points: Sequence[Point]) -> list[Point]:
     """Of so many stretches of equally many looks, to one."""
     count = min(_STRETCHES, len(points))
     cuts = [len(points) * number // count for number in range(count + 1)]

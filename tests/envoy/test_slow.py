@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +16,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from earshot.classification.labels import LabelLimits
 from earshot.gen.v1 import classification_pb2, speech_pb2
 from earshot.local import envoy
 from tests.envoy import harness, hostile
@@ -26,6 +27,7 @@ from tests.envoy.hostile import UNARY, Attacker, announced, attacker, framed
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CROWD = 500
+UNREAD = 24  # of those whose answers are long
 TOO_SLOW = "the request did not come whole in time; send it faster, or less at once"
 SHORT = {  # as it is described, and for the test
     "request_headers_timeout": ("10s", "2s"),
@@ -132,15 +134,40 @@ async def test_a_crowd_that_never_reads_costs_little_and_goes(hasty: Plane) -> N
         assert await hasty.classify() == "classification-1"
 
 
+async def test_who_does_not_read_the_longest_answer_is_cut_off(hasty: Plane) -> None:
+    """Envoy holds all of it, so that nothing stays with the replica."""
+    dropped = await hasty.envoy.figure("http2.tx_flush_timeout")
+    async with _unread(hasty, _inputs_of(LabelLimits().max_answer_bytes)):
+        await until(lambda: _left_the_replica(hasty))
+        assert not await _gone(hasty)
+        await until(lambda: _gone(hasty))
+    assert await hasty.envoy.figure("http2.tx_flush_timeout") == dropped + UNREAD
+
+
 async def test_who_does_not_read_stops_nobody_behind_envoy(hasty: Plane) -> None:
-    """Their answers are longer than Envoy holds: what is left stays with the replica, and others pass by."""
-    with ExitStack() as crowd:
-        for _ in range(24):
-            one = crowd.enter_context(attacker(hasty.envoy.port, window=0))
-            asked = framed(_long_answer(inputs=1000))  # 4 MiB
-            await asyncio.to_thread(_begun, one, asked)
+    """Where answers may be longer than Envoy holds: what is left stays with the replica, others pass by."""
+    async with _unread(hasty, _inputs_of(4 * 2**20)):
         for _ in range(10):
             assert await hasty.classify() == "classification-1"
+
+
+@asynccontextmanager
+async def _unread(plane: Plane, inputs: int) -> AsyncIterator[None]:
+    """Callers that have each been answered so much, and read nothing of it."""
+    asked = framed(_long_answer(inputs))
+    with ExitStack() as crowd:
+        for _ in range(UNREAD):
+            one = crowd.enter_context(attacker(plane.envoy.port, window=0))
+            await asyncio.to_thread(_begun, one, asked)
+        yield
+
+
+def _inputs_of(size: int) -> int:
+    """How many inputs make an answer that long."""
+    labels = _long_answer(inputs=1).config.candidate_labels
+    scores = [classification_pb2.LabelScore(label=label, score=0.5) for label in labels]
+    result = classification_pb2.ClassificationResult(labels=scores)
+    return size // classification_pb2.ClassifyResponse(results=[result]).ByteSize()
 
 
 def _begun(one: Attacker, asked: bytes) -> None:
@@ -156,6 +183,10 @@ def _long_answer(inputs: int = 16) -> classification_pb2.ClassifyRequest:
     labels = [f"{number}{'x' * 100}" for number in range(40)]
     config = classification_pb2.ClassificationConfig(candidate_labels=labels)
     return classification_pb2.ClassifyRequest(inputs=texts, config=config)
+
+
+async def _left_the_replica(plane: Plane) -> bool:
+    return await plane.envoy.figure("cluster.zero_shot_classifier.upstream_rq_active") == 0
 
 
 async def _gone(plane: Plane) -> bool:

@@ -78,6 +78,7 @@ REFUSED = [
     ("empty text", _request("x", " "), "inputs[1].text"),
     ("text of 1 MB", _request("x" * 1_000_000), "inputs[0].text"),
     ("no texts", _request(), "inputs"),
+    ("answer of 2 MB", _request("x", "y", candidate_labels=["a" + " " * 1_000_000, "b"]), "inputs"),
     ("model", _request("x", model="other"), "config.model"),
 ]
 

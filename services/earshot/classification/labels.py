@@ -7,14 +7,20 @@ one; never the words themselves.
 
 from __future__ import annotations
 
+import heapq
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from earshot.classification.ranking import Cut
 from earshot.classification.types import ClassificationOptions
 from earshot.errors import InvalidArgumentError
+
+# At most: a score, and what says how long it and its label are; and what a ranking has beside those.
+_SCORE_BYTES: Final = 15
+_RANKING_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,9 @@ class LabelLimits:
     max_label_characters: int = 1_000  # of a label, a description, a template
     max_texts: int = 1_000
     max_text_characters: int = 100_000  # of one text
-    max_scores: int = 100_000  # texts times labels: what the answer has to hold
+    max_scores: int = 100_000  # texts times labels
+    # Of all scores with their labels: what Envoy takes off the service for a caller who does not read.
+    max_answer_bytes: int = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,15 @@ class LabelSet:
 
     given: tuple[str, ...]
     options: ClassificationOptions
+    answer_bytes: int  # of one text's ranking, at most
 
 
 def label_set(config: LabelConfig, limits: LabelLimits, field: str = "classification_config") -> LabelSet:
     """The labels of a request that has one set of them; ``field`` is the config's path."""
-    return _Checker(config, limits, field).label_set(config.candidate_labels, f"{field}.candidate_labels")
+    path = f"{field}.candidate_labels"
+    found = _Checker(config, limits, field).label_set(config.candidate_labels, path)
+    _check_answer([found], limits, path)
+    return found
 
 
 def label_sets(
@@ -67,6 +79,7 @@ def label_sets(
     ]
     found = [chosen for chosen in sets if chosen is not None]
     _check_scores(found, limits)
+    _check_answer(found, limits, "inputs")
     return found
 
 
@@ -127,6 +140,23 @@ def _check_scores(sets: Sequence[LabelSet], limits: LabelLimits) -> None:
         )
 
 
+def _check_answer(sets: Sequence[LabelSet], limits: LabelLimits, path: str) -> None:
+    size = sum(chosen.answer_bytes for chosen in sets)
+    if size > limits.max_answer_bytes:
+        raise InvalidArgumentError(
+            f"the answer, which repeats the labels for each text, could have {size} bytes, more than"
+            f" {limits.max_answer_bytes}: ask for less with top_k, shorten labels, or send several requests",
+            reason="ANSWER_TOO_LONG",
+            field=path,
+        )
+
+
+def _answer_bytes(labels: Sequence[str], top_k: int | None) -> int:
+    """Of the longest labels, encoded, of which there will be so many."""
+    sizes = [len(label.encode()) + _SCORE_BYTES for label in labels]
+    return _RANKING_BYTES + sum(sizes if top_k is None else heapq.nlargest(top_k, sizes))
+
+
 class _Checker:
     """What all label sets of one request have in common, checked once."""
 
@@ -138,7 +168,7 @@ class _Checker:
         own_labels: Sequence[Sequence[str]] = (),
     ) -> None:
         self._limits = limits
-        self._multi_label = config.multi_label
+        self._multi_label, self._top_k = config.multi_label, config.top_k
         self._template = _template(config.hypothesis_template, limits, f"{field}.hypothesis_template")
         self._descriptions = self._described(config.label_descriptions, f"{field}.label_descriptions")
         if self._descriptions:
@@ -157,7 +187,7 @@ class _Checker:
             template=self._template,
             multi_label=self._multi_label,
         )
-        return LabelSet(tuple(labels), options)
+        return LabelSet(tuple(labels), options, _answer_bytes(labels, self._top_k))
 
     def _check_count(self, count: int, path: str) -> None:
         if count == 0:

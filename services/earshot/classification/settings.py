@@ -6,6 +6,7 @@ from pydantic import Field
 
 from earshot.classification.labels import LabelLimits
 from earshot.quotas.settings import QuotaSettings
+from earshot.rpc.limits import MEBIBYTE
 from earshot.runtime.settings import PositiveInt, PositiveSeconds
 
 
@@ -29,6 +30,13 @@ class ClassificationSettings(QuotaSettings):
     max_label_characters: PositiveInt = Field(1000, description="Length of one label or description.")
     max_scores: PositiveInt = Field(100_000, description="Texts times labels in one request.")
 
+    max_answer_mebibytes: PositiveInt = Field(
+        1,
+        le=64,
+        description="Scores with their labels in one answer, in MiB. What is longer than 1 and is not read"
+        " stays in memory.",
+    )
+
     @property
     def label_limits(self) -> LabelLimits:
         """What one request may ask."""
@@ -38,4 +46,5 @@ class ClassificationSettings(QuotaSettings):
             max_texts=self.max_texts,
             max_text_characters=self.max_text_characters,
             max_scores=self.max_scores,
+            max_answer_bytes=self.max_answer_mebibytes * MEBIBYTE,
         )

@@ -17,7 +17,7 @@ def _fault(stage: Stage, result: Result) -> None:
         stage.settle()
     finally:
         kubectl("uncordon", stage.leaving)
-    stage.spread()
+    stage.replace()
 
 
 DRILL = on_cluster("node_drained", "a node is drained, and comes back", _fault, breaks=True)

@@ -19,7 +19,7 @@ def _fault(stage: Stage, result: Result) -> None:
         lost += stage.struck_on(stage.leaving)
         with without_power(stage.leaving, stage.shared):
             until(lambda: stage.all_on(stage.staying), 240, "all pods on the other node")
-        stage.spread()
+        stage.replace()
     result.counts |= {"times without power": _TIMES, "pods lost by it": lost}
 
 

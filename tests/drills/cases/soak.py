@@ -20,7 +20,9 @@ from tests.drills.stack import Stack
 from tests.drills.streams import World, machine
 from tests.drills.watch import Moment, Watch, must_be_root
 
-_WARMING: Final = 1 / 3  # of the time: until then pools fill up and caches with them
+# Of the time: until then pools and caches fill up. The bills of ten minutes are remembered, and the allocator
+# finds places to use again only when those have begun to be forgotten.
+_WARMING: Final = 1 / 2
 _LEAST: Final = 3  # minutes
 _EVERY: Final = 5.0  # seconds between looks
 _RESTING: Final = 20.0  # seconds without a call, of which the least counts

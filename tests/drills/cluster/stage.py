@@ -42,6 +42,7 @@ _AT_WORK: Final[dict[str, _Figure]] = {
     "envoy": (":9902/stats/prometheus", _ACTIVE, {"envoy_http_conn_manager_prefix": "edge"}),
 }
 _SETTLE_SECONDS: Final = 420  # a container that was killed often waits five minutes
+_PATIENCE: Final = f"--timeout={_SETTLE_SECONDS}s"
 
 
 @dataclass(frozen=True)
@@ -54,16 +55,20 @@ class Stage:
     leaving: str
     shared: Path
 
-    def settle(self) -> float:
-        """Until all pods are there and ready, and no other is left; gives the seconds."""
-        return until(self._settled, _SETTLE_SECONDS, "all pods are ready, and no other is left")
+    def settle(self, count: int = PODS) -> float:
+        """Until so many pods of each are there and ready, and no other is left; gives the seconds."""
 
-    def _settled(self) -> bool:
-        return all(self.release.settled(component, PODS) for component in COMPONENTS)
+        def settled() -> bool:
+            return all(self.release.settled(component, count) for component in COMPONENTS)
 
-    def spread(self) -> None:
-        """New pods for all, which Kubernetes places on both nodes."""
-        self.release.space.kubectl("rollout", "restart", "deployment")
+        return until(settled, _SETTLE_SECONDS, "all pods are ready, and no other is left")
+
+    def replace(self, *which: str) -> None:
+        """New pods for those of all deployments, or of ``which``; Kubernetes places them on both nodes."""
+        space = self.release.space
+        space.kubectl("rollout", "restart", "deployment", *which)
+        for deployment in space.objects("deployments", *which):
+            space.kubectl("rollout", "status", f"deployment/{name_of(deployment)}", _PATIENCE)
         self.settle()
 
     def all_on(self, node: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from earshot.classification import responses
 from earshot.classification.labels import (
     LabelConfig,
     LabelLimits,
@@ -18,8 +19,9 @@ from earshot.classification.labels import (
     label_set,
     label_sets,
 )
-from earshot.classification.ranking import Cut
+from earshot.classification.ranking import Cut, rank
 from earshot.errors import InvalidArgumentError, OutOfRangeError
+from earshot.gen.v1 import classification_pb2
 
 LIMITS = LabelLimits(
     max_labels=10, max_label_characters=20, max_texts=3, max_text_characters=50, max_scores=12
@@ -114,6 +116,38 @@ def test_wrong_labels_of_an_input_are_refused_by_name(own: Any, field: str, reas
     with pytest.raises(InvalidArgumentError) as caught:
         label_sets(own, LabelConfig(), LIMITS)
     assert (caught.value.field, caught.value.reason) == (field, reason)
+
+
+def test_an_answer_that_would_be_too_long_is_refused() -> None:
+    """Also where labels have spaces around them, which the answer repeats and no label's length counts."""
+    padded = ["a" + " " * 2**18, "b"]
+    assert label_sets([padded] * 3, LabelConfig(), LIMITS)
+    with pytest.raises(InvalidArgumentError) as caught:
+        label_sets([padded] * 4, LabelConfig(), LIMITS)
+    assert (caught.value.field, caught.value.reason) == ("inputs", "ANSWER_TOO_LONG")
+    with pytest.raises(InvalidArgumentError) as caught:
+        label_set(LabelConfig(["a" + " " * 2**20, "b"]), LIMITS)
+    assert caught.value.field == "classification_config.candidate_labels"
+
+
+def test_less_is_asked_for_with_top_k() -> None:
+    long = [letter * 2**18 for letter in "abcde"]
+    limits = LabelLimits(max_label_characters=2**18)
+    assert label_sets([long], LabelConfig(top_k=3), limits)
+    with pytest.raises(InvalidArgumentError, match="top_k"):
+        label_sets([long], LabelConfig(top_k=4), limits)
+
+
+@given(st.lists(st.text(min_size=1, max_size=300), min_size=2, max_size=9), st.integers(1, 9))
+def test_no_answer_is_longer_than_it_was_said_to_be(labels: list[str], top_k: int) -> None:
+    config = LabelConfig(labels, top_k=top_k)
+    try:
+        chosen = label_set(config, LabelLimits())
+    except InvalidArgumentError:
+        return
+    ranked = rank(chosen.given, [0.5] * len(labels), cut_of(config))
+    answer = classification_pb2.ClassifyResponse(results=[responses.result(ranked)])
+    assert answer.ByteSize() <= chosen.answer_bytes
 
 
 def test_no_message_holds_what_the_caller_wrote() -> None:

@@ -161,7 +161,8 @@ async def test_models_are_listed_with_those_that_it_hears_with(
         response = await service.texts.ListModels(request)
         assert [model.name for model in response.models] == ["fake"]
         assert [model.name for model in response.speech_models] == ["fake"]
-        assert response.models[0].limits.max_labels == 1000
+        limits = response.models[0].limits
+        assert (limits.max_labels, limits.max_scores, limits.max_answer_bytes) == (1000, 100_000, 2**20)
         assert response.models[0].fallback_reason
     async with start_texts(speech_target=f"127.0.0.1:{free_port()}") as service:
         response = await service.texts.ListModels(request)

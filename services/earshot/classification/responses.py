@@ -37,6 +37,8 @@ def model(
             max_text_characters=limits.max_text_characters,
             max_labels=limits.max_labels,
             max_label_characters=limits.max_label_characters,
+            max_scores=limits.max_scores,
+            max_answer_bytes=limits.max_answer_bytes,
         ),
     )
 

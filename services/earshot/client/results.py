@@ -166,6 +166,8 @@ class Limits:
     max_text_characters: int = 0
     max_labels: int = 0
     max_label_characters: int = 0
+    max_scores: int = 0
+    max_answer_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65\x61rshot/v1/models.proto\x12\nearshot.v1\x1a\x1egoogle/protobuf/duration.proto\"\xff\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x12\n\nis_default\x18\x03 \x01(\x08\x12\x16\n\x0elanguage_codes\x18\x04 \x03(\t\x12*\n\x08\x66\x65\x61tures\x18\x05 \x03(\x0e\x32\x18.earshot.v1.ModelFeature\x12\x19\n\x11sample_rate_hertz\x18\x06 \x01(\x05\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x17\n\x0f\x66\x61llback_reason\x18\t \x01(\t\x12)\n\x06limits\x18\n \x01(\x0b\x32\x19.earshot.v1.RequestLimits\"\xc3\x01\n\rRequestLimits\x12\x35\n\x12max_audio_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\x12\x11\n\tmax_texts\x18\x03 \x01(\x05\x12\x1b\n\x13max_text_characters\x18\x04 \x01(\x05\x12\x12\n\nmax_labels\x18\x05 \x01(\x05\x12\x1c\n\x14max_label_characters\x18\x06 \x01(\x05*\xe1\x02\n\x0cModelFeature\x12\x1d\n\x19MODEL_FEATURE_UNSPECIFIED\x10\x00\x12#\n\x1fMODEL_FEATURE_WORD_TIME_OFFSETS\x10\x01\x12!\n\x1dMODEL_FEATURE_WORD_CONFIDENCE\x10\x02\x12$\n MODEL_FEATURE_LANGUAGE_DETECTION\x10\x03\x12\x1d\n\x19MODEL_FEATURE_TRANSLATION\x10\x04\x12\x1e\n\x1aMODEL_FEATURE_PHRASE_HINTS\x10\x05\x12\"\n\x1eMODEL_FEATURE_PROFANITY_FILTER\x10\x06\x12\x1b\n\x17MODEL_FEATURE_REDACTION\x10\x07\x12\x1d\n\x19MODEL_FEATURE_MULTI_LABEL\x10\x08\x12%\n!MODEL_FEATURE_HYPOTHESIS_TEMPLATE\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65\x61rshot/v1/models.proto\x12\nearshot.v1\x1a\x1egoogle/protobuf/duration.proto\"\xff\x01\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x02 \x01(\t\x12\x12\n\nis_default\x18\x03 \x01(\x08\x12\x16\n\x0elanguage_codes\x18\x04 \x03(\t\x12*\n\x08\x66\x65\x61tures\x18\x05 \x03(\x0e\x32\x18.earshot.v1.ModelFeature\x12\x19\n\x11sample_rate_hertz\x18\x06 \x01(\x05\x12\x10\n\x08\x63hecksum\x18\x07 \x01(\t\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\x17\n\x0f\x66\x61llback_reason\x18\t \x01(\t\x12)\n\x06limits\x18\n \x01(\x0b\x32\x19.earshot.v1.RequestLimits\"\xf1\x01\n\rRequestLimits\x12\x35\n\x12max_audio_duration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11max_message_bytes\x18\x02 \x01(\x03\x12\x11\n\tmax_texts\x18\x03 \x01(\x05\x12\x1b\n\x13max_text_characters\x18\x04 \x01(\x05\x12\x12\n\nmax_labels\x18\x05 \x01(\x05\x12\x1c\n\x14max_label_characters\x18\x06 \x01(\x05\x12\x12\n\nmax_scores\x18\x07 \x01(\x05\x12\x18\n\x10max_answer_bytes\x18\x08 \x01(\x03*\xe1\x02\n\x0cModelFeature\x12\x1d\n\x19MODEL_FEATURE_UNSPECIFIED\x10\x00\x12#\n\x1fMODEL_FEATURE_WORD_TIME_OFFSETS\x10\x01\x12!\n\x1dMODEL_FEATURE_WORD_CONFIDENCE\x10\x02\x12$\n MODEL_FEATURE_LANGUAGE_DETECTION\x10\x03\x12\x1d\n\x19MODEL_FEATURE_TRANSLATION\x10\x04\x12\x1e\n\x1aMODEL_FEATURE_PHRASE_HINTS\x10\x05\x12\"\n\x1eMODEL_FEATURE_PROFANITY_FILTER\x10\x06\x12\x1b\n\x17MODEL_FEATURE_REDACTION\x10\x07\x12\x1d\n\x19MODEL_FEATURE_MULTI_LABEL\x10\x08\x12%\n!MODEL_FEATURE_HYPOTHESIS_TEMPLATE\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'earshot.v1.models_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODELFEATURE']._serialized_start=528
-  _globals['_MODELFEATURE']._serialized_end=881
+  _globals['_MODELFEATURE']._serialized_start=574
+  _globals['_MODELFEATURE']._serialized_end=927
   _globals['_MODEL']._serialized_start=72
   _globals['_MODEL']._serialized_end=327
   _globals['_REQUESTLIMITS']._serialized_start=330
-  _globals['_REQUESTLIMITS']._serialized_end=525
+  _globals['_REQUESTLIMITS']._serialized_end=571
 # @@protoc_insertion_point(module_scope)

@@ -154,6 +154,8 @@ class RequestLimits(_message.Message):
     MAX_TEXT_CHARACTERS_FIELD_NUMBER: _builtins.int
     MAX_LABELS_FIELD_NUMBER: _builtins.int
     MAX_LABEL_CHARACTERS_FIELD_NUMBER: _builtins.int
+    MAX_SCORES_FIELD_NUMBER: _builtins.int
+    MAX_ANSWER_BYTES_FIELD_NUMBER: _builtins.int
     max_message_bytes: _builtins.int
     """Size of the whole message, in bytes."""
     max_texts: _builtins.int
@@ -164,6 +166,12 @@ class RequestLimits(_message.Message):
     """Candidate labels for one text."""
     max_label_characters: _builtins.int
     """Length of one label or description, in characters."""
+    max_scores: _builtins.int
+    """Texts times labels in one request."""
+    max_answer_bytes: _builtins.int
+    """Scores with their labels in one answer, in bytes, if each is as long as it
+    can be: top_k makes them fewer.
+    """
     @_builtins.property
     def max_audio_duration(self) -> _duration_pb2.Duration:
         """Length of the audio."""
@@ -177,10 +185,12 @@ class RequestLimits(_message.Message):
         max_text_characters: _builtins.int = ...,
         max_labels: _builtins.int = ...,
         max_label_characters: _builtins.int = ...,
+        max_scores: _builtins.int = ...,
+        max_answer_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["max_audio_duration", b"max_audio_duration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_audio_duration", b"max_audio_duration", "max_label_characters", b"max_label_characters", "max_labels", b"max_labels", "max_message_bytes", b"max_message_bytes", "max_text_characters", b"max_text_characters", "max_texts", b"max_texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_answer_bytes", b"max_answer_bytes", "max_audio_duration", b"max_audio_duration", "max_label_characters", b"max_label_characters", "max_labels", b"max_labels", "max_message_bytes", b"max_message_bytes", "max_scores", b"max_scores", "max_text_characters", b"max_text_characters", "max_texts", b"max_texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.drills.drill import Result
-from tests.drills.speech import DIGITS, Heard, Recording, difference, recordings, stream
+from tests.drills.speech import DIGITS, Heard, Recording, recordings, stream
+from tests.drills.streams import judge, labelled, sound
 
 _SPEED = 1.5  # times the pace of speech
 
@@ -28,36 +29,18 @@ class Streams:
             self._ended.append((number, await stream(self._target, recording, _SPEED, None)))
 
     def judge(self, result: Result) -> None:
-        """All must be complete, and no word of them be lost or doubled."""
-        heard = [one for _, one in self._ended]
-        found = difference(
-            [self._expected[number] for number, _ in self._ended], [one.words for one in heard]
-        )
-        complete = sum(one.complete for one in heard)
-        result.counts |= {
-            "streams": len(heard),
-            "complete": complete,
-            "words lost": found.lost,
-            "doubled": found.doubled,
-            "reconnects": sum(one.breaks for one in heard),
-        }
-        why = sorted({f"{type(one.error).__name__}: {one.error}" for one in heard if one.error})
-        result.must(heard, "nothing was streamed")
-        result.must(complete == len(heard), f"{len(heard) - complete} streams not complete {'; '.join(why)}")
-        result.must(
-            not found.lost and not found.doubled,
-            f"{found.lost} words lost, {found.doubled} doubled in streams",
-        )
+        """All must be complete, and word for word what they were where nothing happened."""
+        result.must(self._ended, "nothing was streamed")
+        expected = [self._expected[number] for number, _ in self._ended]
+        judge([one for _, one in self._ended], expected, result)
 
 
 @asynccontextmanager
 async def streaming(target: str, count: int = 3, seconds: float = 15.0) -> AsyncIterator[Streams]:
     """So many at all times; they are heard once before, where nothing happens."""
-    spoken = recordings(DIGITS, seconds)[:count]
+    spoken = [labelled(one, number) for number, one in enumerate(recordings(DIGITS, seconds)[:count])]
     undisturbed = await asyncio.gather(*(stream(target, one, _SPEED, None) for one in spoken))
-    if broken := [one.error for one in undisturbed if not one.complete]:
-        raise RuntimeError(f"a stream is not complete with nothing broken: {broken[0]}")
-    streams = Streams(target, [one.words for one in undisturbed])
+    streams = Streams(target, sound(undisturbed, spoken))
     running = [asyncio.create_task(streams.go_on(number, one)) for number, one in enumerate(spoken)]
     try:
         yield streams

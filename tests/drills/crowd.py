@@ -71,6 +71,9 @@ async def crowded(stack: Stack, room: Room, form: Form, looks: Looks, result: Re
         empty = await _empty(stack)
     result.counts |= {"streams": len(came.calls), "let in": len(taken)}
     _judge(result, room, taken, expected)
+    fit = room.ours * seconds / length
+    result.counts["of the streams that fit one after the other"] = len(taken) / fit
+    result.must(len(taken) >= _HELD * fit, f"{len(taken)} streams were let in, and {fit:.0f} fit")
     refusals.judge(result, "stream", times=not form.short)
     await came.judge(result, "stream")
     result.counts["s until all their room was free again"] = empty

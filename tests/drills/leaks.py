@@ -140,7 +140,7 @@ def _memory(looks: Sequence[Look]) -> list[Point]:
 
 
 def _told(slope: Slope) -> str:
-    return f"{slope.most_likely:.1f} ± {slope.give_or_take:.1f}"
+    return f"{slope.most_likely:.1f} ({slope.lowest:.1f} to {slope.highest:.1f})"
 
 
 def _names(processes: Iterable[Who]) -> str:

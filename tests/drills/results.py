@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -31,6 +33,7 @@ class Row:
     skipped: str  # why it was not done; empty where it was
     seconds: float
     taken: str  # the day
+    commit: str  # of the code; empty: not known
     cores: int
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -47,6 +50,7 @@ class Row:
             skipped=skipped,
             seconds=round(seconds, 1),
             taken=f"{datetime.now(UTC):%Y-%m-%d}",
+            commit=_commit(),
             cores=os.cpu_count() or 0,
             details=result.details,
         )
@@ -80,7 +84,7 @@ def load() -> list[Row]:
     """What is kept."""
     if not SAVED.exists():
         return []
-    return [Row(**saved) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
+    return [Row(**{"commit": "", **saved}) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
 
 
 def save(rows: Iterable[Row]) -> None:
@@ -92,6 +96,14 @@ def save(rows: Iterable[Row]) -> None:
             kept[row.name] = row
     text = json.dumps([asdict(row) for row in kept.values()], indent=1)
     SAVED.write_text(text + "\n", encoding="utf-8")
+
+
+@cache
+def _commit() -> str:
+    """In short, with a plus where files were changed since."""
+    command = ("git", "-C", str(SAVED.parent), "describe", "--always", "--dirty=+", "--exclude=*")
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 def _number(value: Count) -> str:

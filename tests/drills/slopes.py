@@ -30,11 +30,6 @@ class Slope:
     lowest: float
     highest: float
 
-    @property
-    def give_or_take(self) -> float:
-        """Half of what is between the bounds: the noise."""
-        return (self.highest - self.lowest) / 2
-
 
 def slope_of(points: Sequence[Point]) -> Slope:
     """Of looks in the order of time. Raises ValueError where they are too few to say anything."""

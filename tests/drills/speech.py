@@ -17,7 +17,15 @@ import jiwer
 from earshot.audio.decoding import decode_all
 from earshot.audio.formats import AudioFormat
 from earshot.audio.limits import AudioLimits
-from earshot.client import AsyncClient, EarshotError, Encoding, Final, Reconnecting, Summary
+from earshot.client import (
+    AsyncClient,
+    Classification,
+    EarshotError,
+    Encoding,
+    Final,
+    Reconnecting,
+    Summary,
+)
 from tests.drills.drill import Result
 
 SHARED = Path(os.environ.get("EARSHOT_SHARED", Path(__file__).resolve().parents[3] / "shared"))
@@ -25,6 +33,8 @@ DIGITS = SHARED / "data" / "digits"
 CHECKPOINT = SHARED / "models" / "whisper-digits.pt"
 
 _CHUNK = 3_200  # bytes: 100 ms
+NUMBERS = "numbers"  # what the recordings are about
+LABELS = (NUMBERS, "weather", "football")
 _NOT_WORDS = re.compile(r"[^a-z ]+")
 
 
@@ -36,6 +46,7 @@ class Recording:
     samples: bytes
     words: list[str]
     spans: list[tuple[float, float]]  # of each word, in seconds
+    labels: tuple[str, ...] = ()  # what it is to be scored against; empty: it is not
 
 
 @dataclass
@@ -43,6 +54,7 @@ class Heard:
     """What has come of one stream."""
 
     words: list[str] = field(default_factory=list)
+    label: str | None = None  # the best of those that were asked for; None: there were none
     breaks: int = 0
     summary: Summary | None = None
     error: EarshotError | None = None
@@ -88,6 +100,7 @@ async def stream_by(client: AsyncClient, recording: Recording, speed: float, cod
         encoding=Encoding.LINEAR16,
         sample_rate=16_000,
         codec=codec,
+        labels=recording.labels,
         interim_results=False,
     )
     try:
@@ -97,9 +110,15 @@ async def stream_by(client: AsyncClient, recording: Recording, speed: float, cod
                     heard.words += words_of(event.segment.text)
                 heard.breaks += isinstance(event, Reconnecting)
             heard.summary = events.result.summary
+            if recording.labels:
+                heard.label = _best(events.result.conversation)
     except EarshotError as exc:
         heard.error = exc
     return heard
+
+
+def _best(scored: Classification | None) -> str:
+    return scored.best.label if scored and scored.best else ""
 
 
 async def _paced(samples: bytes, speed: float) -> AsyncIterator[bytes]:

@@ -21,6 +21,7 @@ from earshot.local.state import StateFolder
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SERVICES: Final = ("stt", "classification")
+_ENDING: Final = 90.0  # seconds for what is under way, and then for its end
 _UP: Final = (sys.executable, "-m", "earshot.cli", "up")
 
 
@@ -155,9 +156,21 @@ async def running(setup: Setup) -> AsyncIterator[Stack]:
             await _ready(stack, reading)
             yield stack
         finally:
-            _send(process.pid, signal.SIGTERM)
-            await process.wait()
+            await _ended(stack)
             await reading
+
+
+async def _ended(stack: Stack) -> None:
+    """As it ends by itself, else at once and all of it. Raises RuntimeError where that was necessary."""
+    all_of_it = stack.processes() if stack.process.returncode is None else []
+    _send(stack.process.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(_ENDING):
+            await stack.process.wait()
+    except TimeoutError:
+        for each in all_of_it:
+            _send(each.pid, signal.SIGKILL)
+        raise RuntimeError(f"the stack had not ended {_ENDING:g} s after SIGTERM, and was killed") from None
 
 
 def _arguments(setup: Setup, port: int, state: Path) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from earshot.client import AsyncClient, Encoding
@@ -15,6 +15,8 @@ from tests.drills.proxy import Network, network
 from tests.drills.speech import (
     CHECKPOINT,
     DIGITS,
+    LABELS,
+    NUMBERS,
     Heard,
     Recording,
     difference,
@@ -26,6 +28,7 @@ from tests.drills.stack import Setup, Stack, running
 
 _WITHIN = 0.01  # of the words: how far streams may be from unary calls, for digits at cuts
 _MISHEARD = 0.05  # of the words: what the model may hear otherwise than it was spoken
+_ONE_IN = 3  # streams: one that is scored as well, and goes through both services
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def sound(heard: list[Heard], load: list[Recording]) -> list[list[str]]:
     """Their words, which others may be held against. Raises RuntimeError where they are no good for it."""
     if not all(one.complete for one in heard):
         raise RuntimeError(f"with nothing broken streams are not complete {_why(heard)}".strip())
+    if wrongly := _wrongly(heard):
+        raise RuntimeError(f"with nothing broken streams are labelled {', '.join(wrongly)}")
     words = [one.words for one in heard]
     if (wrong := _share([one.words for one in load], words)) > _MISHEARD:
         raise RuntimeError(f"with nothing broken {wrong:.2%} of the words are wrong")
@@ -89,10 +94,15 @@ async def machine(form: Form) -> AsyncIterator[World]:
     """The stack on this machine, and a network of its own before it."""
     size = SHORT if form.short else LONG
     known = recordings(DIGITS, size.seconds)
-    load = [known[number % len(known)] for number in range(size.streams)]
+    load = [labelled(known[number % len(known)], number) for number in range(size.streams)]
     setup = Setup("faster-whisper", CHECKPOINT, stt=size.replicas, classification=2)
     async with running(setup) as stack, network(stack.port, size.streams) as ways:
         yield World(stack, ways, size, load)
+
+
+def labelled(recording: Recording, number: int) -> Recording:
+    """The same; one in some is scored too."""
+    return recording if number % _ONE_IN else replace(recording, labels=LABELS)
 
 
 Fault = Callable[[World, Strikes], Coroutine[Any, Any, None]]
@@ -141,7 +151,15 @@ def judge(heard: list[Heard], expected: list[list[str]], result: Result) -> None
     open_ends = len(heard) - complete
     result.must(not open_ends, f"{open_ends} streams not complete {_why(heard)}".strip())
     difference(expected, [one.words for one in heard]).judge(result)
+    wrongly = _wrongly(heard)
+    result.counts["scored as well"] = sum(one.label is not None for one in heard)
+    result.must(not wrongly, f"labelled {', '.join(wrongly)}")
     result.counts["reconnects"] = sum(one.breaks for one in heard)
+
+
+def _wrongly(heard: list[Heard]) -> list[str]:
+    """Labels of spoken digits that are not theirs."""
+    return [repr(one.label) for one in heard if one.complete and one.label not in {None, NUMBERS}]
 
 
 def judge_breaks(heard: list[Heard], least: float, result: Result) -> None:

@@ -15,6 +15,8 @@ from earshot.gen.v1 import classification_pb2, speech_pb2, usage_pb2
 from tests.drills.calls import calling, known
 from tests.drills.drill import Drill, Form, Result
 from tests.drills.figures import total
+from tests.drills.living import judge as judge_living
+from tests.drills.living import living
 from tests.drills.stack import SERVICES, Stack
 from tests.drills.streams import World, machine
 from tests.fuzz.mutated import CORPUS, inputs, made
@@ -60,11 +62,12 @@ async def _run(world: World, form: Form) -> Result:
     messages = _SHORT_MESSAGES if form.short else _MESSAGES
     recordings = _SHORT_RECORDINGS if form.short else _RECORDINGS
     works = await known(stack.target)
-    lost = -await _workers_lost(stack)
+    before, lost = await living(stack), -await _workers_lost(stack)
     async with calling(stack.target, works, callers=2) as load:
         calls = itertools.chain(_messages(messages), _recordings(recordings))
         await _all_sent(stack.target, calls, _BUSY if form.short else _SLOWEST, seen)
     lost += await _workers_lost(stack)
+    judge_living(before, await living(stack), result)
     load.judge(result)
     result.counts |= {"broken messages": messages, "broken recordings": recordings, "workers lost": lost}
     _judge(seen, messages + recordings, result)
@@ -195,7 +198,7 @@ def _pieces(content: bytes, size: int = 700) -> Sequence[bytes]:
 DRILL = Drill(
     "mutated_sent",
     "messages and recordings, changed at random, sent through Envoy to every method, beside calls",
-    "each is answered or refused by a clear status in 10 s, no connection and no worker is lost; "
+    "each is answered or refused by a clear status in 10 s, no process and no worker is lost; "
     "no other call fails, no answer is wrong",
     machine,
     _run,

@@ -11,8 +11,8 @@ from tests.drills.drill import Result
 def _fault(stage: Stage, result: Result) -> None:
     result.counts["pods drained"] = stage.struck_on(stage.leaving)
     leaving = ("--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=240s")
-    kubectl("drain", stage.leaving, *leaving)
     try:
+        kubectl("drain", stage.leaving, *leaving)
         until(lambda: stage.all_on(stage.staying), 240, "all pods on the other node")
         stage.settle()
     finally:

@@ -6,6 +6,7 @@ import contextlib
 import random
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -17,31 +18,35 @@ from tests.drills.drill import Result
 
 _SECONDS: Final = 300
 _EVERY_SECONDS: Final = 4
+_Ways = dict[str, Callable[[Document], None]]
 _LEAST: Final = 20  # kills: one that was killed often is back after minutes, its neighbour stays till then
 
 
 def _fault(stage: Stage, result: Result) -> None:
-    chance, kills = random.Random(0), 0
+    chance, kills = random.Random(0), Counter[str]()
     with killer(stage.release) as kill:
-        ways: list[Callable[[Document], None]] = [kill, lambda pod: _delete(stage, pod)]
+        ways: _Ways = {"killed": kill, "deleted": lambda pod: _delete(stage, pod)}
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end:
-            kills += _strike(stage, chance, ways)
+            kills.update(_strike(stage, chance, ways))
             time.sleep(_EVERY_SECONDS)
     stage.settle()
-    result.counts["kills"] = kills
-    result.must(kills >= _LEAST, f"{kills} kills, and {_LEAST} there should be")
+    result.counts |= {f"pods of {what}": kills[what] for what in sorted(kills)}
+    result.must(kills.total() >= _LEAST, f"{kills.total()} kills, and {_LEAST} there should be")
+    missing = {f"{component} {how}" for component in COMPONENTS for how in ways} - kills.keys()
+    result.must(not missing, f"no pod of {', '.join(sorted(missing))}")
 
 
-def _strike(stage: Stage, chance: random.Random, ways: list[Callable[[Document], None]]) -> bool:
-    """Whether there was one that could be spared, and it was killed."""
-    spare = [pods for component in COMPONENTS if len(pods := _ready(stage, component)) >= PODS]
+def _strike(stage: Stage, chance: random.Random, ways: _Ways) -> list[str]:
+    """What was struck, and how, where there was one that could be spared."""
+    spare = {one: pods for one in COMPONENTS if len(pods := _ready(stage, one)) >= PODS}
     if not spare:
-        return False
+        return []
+    component, how = chance.choice(list(spare)), chance.choice(list(ways))
     with contextlib.suppress(subprocess.CalledProcessError):  # it has ended by itself
-        chance.choice(ways)(chance.choice(chance.choice(spare)))
-        return True
-    return False
+        ways[how](chance.choice(spare[component]))
+        return [f"{component} {how}"]
+    return []
 
 
 def _ready(stage: Stage, component: str) -> list[Document]:

@@ -47,13 +47,18 @@ def test_a_stack_that_stays_as_it_was_is_found_well() -> None:
 
     assert result.broken == []
     assert result.counts["processes"] == 2
-    assert result.counts["MiB an hour, the steepest of each kind"] == "stt 0.0 ± 0.0, stt engines 0.0 ± 0.0"
+    assert (
+        result.counts["MiB an hour, the steepest of each kind"]
+        == "stt 0.0 (0.0 to 0.0), stt engines 0.0 (0.0 to 0.0)"
+    )
 
 
 def test_memory_that_grows_is_named_by_its_process() -> None:
     growing = _moments(lambda number, look: replace(look, memory=100 + number * 5 / 3600 * 3))
 
-    assert _judged(growing, _moments(), _moments()).broken == ["stt engines 7 grows by 3.0 ± 0.0 MiB an hour"]
+    assert _judged(growing, _moments(), _moments()).broken == [
+        "stt engines 7 grows by 3.0 (3.0 to 3.0) MiB an hour"
+    ]
 
 
 @pytest.mark.parametrize("what", ["descriptors", "threads"])

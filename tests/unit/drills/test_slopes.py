@@ -52,8 +52,8 @@ def test_a_staircase_is_one() -> None:
 def test_a_straight_line_has_no_noise() -> None:
     slope = _slope([2.0 * number for number in range(_LOOKS)])
 
-    assert slope.give_or_take == pytest.approx(0)
     assert slope.most_likely == pytest.approx(2 * _HOUR / 5)
+    assert (slope.lowest, slope.highest) == pytest.approx((slope.most_likely, slope.most_likely))
 
 
 def test_too_few_looks_say_nothing() -> None:

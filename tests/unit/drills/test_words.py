@@ -15,7 +15,7 @@ SPOKEN = ["one", "two", "three", "four"]
 
 
 def heard(words: Sequence[str], breaks: int = 0, *, complete: bool = True) -> Heard:
-    return Heard(list(words), breaks, Summary(1.0, 1.0, 1, complete))
+    return Heard(list(words), breaks=breaks, summary=Summary(1.0, 1.0, 1, complete))
 
 
 def judged(words: Sequence[str], *, complete: bool = True) -> Result:
@@ -44,6 +44,16 @@ def test_other_words_do_not(words: list[str]) -> None:
 
 def test_a_stream_that_ends_early_does_not() -> None:
     assert judged(SPOKEN, complete=False).broken == ["1 streams not complete"]
+
+
+@pytest.mark.parametrize(
+    ("label", "holds"), [("numbers", True), (None, True), ("weather", False), ("", False)]
+)
+def test_a_stream_that_is_scored_is_labelled_as_it_should_be(label: str | None, holds: bool) -> None:
+    result, one = Result(), heard(SPOKEN)
+    one.label = label
+    judge([one], [SPOKEN], result)
+    assert bool(result.broken) != holds
 
 
 def test_streams_that_were_never_met_show_nothing() -> None:

@@ -77,7 +77,8 @@ async def digits(client: AsyncClient) -> Fields:
 async def asked(client: AsyncClient) -> Fields:
     """The same clip, and what it is about; gives the replica that scored it."""
     answer = await client.classify_speech(samples("clip"), LABELS, **RAW)
-    return {"replica": answer.classification.replica, "said": words(answer.text)} | wrongly(answer.classification)
+    scores = answer.classification
+    return {"replica": scores.replica, "said": words(answer.text)} | wrongly(scores)
 
 
 async def stream(client: AsyncClient, labels: Sequence[str] = ()) -> Fields:

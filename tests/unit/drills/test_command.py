@@ -129,7 +129,7 @@ def test_of_what_lasts_as_long_as_one_likes_only_a_releases_time_is_kept(
     drills.run([_drill("a", lasting=True), _drill("b")], "--minutes", "5")
 
     assert drills.kept == {"b": "held"}
-    assert "a is not kept: for a release it takes 30 minutes" in capsys.readouterr().out
+    assert "a is not kept: for a release it takes 60 minutes" in capsys.readouterr().out
 
     drills.run([_drill("a", lasting=True)])
     assert drills.kept == {"a": "held", "b": "held"}

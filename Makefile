@@ -31,7 +31,7 @@ CLUSTER_IMAGE ?= localhost/earshot:dev
 test-cluster: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" EARSHOT_CLUSTER_IMAGE=$(CLUSTER_IMAGE) $(BIN)/pytest $(PYTEST) -s tests/cluster
 
-# Faults under load, each answer checked: an hour and a half, and docs/reliability.md says what came of it;
+# Faults under load, each answer checked: three hours, and docs/reliability.md says what came of it;
 # DRILLS=--short for a part that takes minutes, DRILLS="--only NAME" for one, --list for their names.
 drills: install
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.drills $(DRILLS)

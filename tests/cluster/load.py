@@ -7,7 +7,8 @@ A file, as a pod's own log is not kept where nodes share a machine: each kubelet
 
 PLAN is JSON: kind of call to {"rate": calls a second} or {"workers": how many go on one after
 another}. With ATTEMPTS 1 the client tries nothing again: what fails in the cluster is seen.
-"digits" and "stream" want raw samples (s16, 16 kHz, mono) in ``/spoken``; what is heard is written too.
+"digits", "asked", "stream" and "scored" want raw samples (s16, 16 kHz, mono) in ``/spoken``; what is heard
+is written too.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ import signal
 import sys
 import time
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from earshot.client import AsyncClient, EarshotError, Reconnecting, RetryPolicy
+from earshot.client import AsyncClient, Classification, EarshotError, Reconnecting, RetryPolicy
 
 LOG = Path("/calls/log")
 SPOKEN = Path("/spoken")
 CLIP = "/samples/formal-review.wav"
 CLIP_SECONDS = 1.5
+NUMBERS = "numbers"  # what digits are about
+LABELS = (NUMBERS, "weather", "football")
 CLASSIFY = ("my card is stuck in the machine", ["card not returned", "weather", "music"])
 RAW: Any = {"encoding": "linear16", "sample_rate": 16_000, "channels": 1}
 Fields = dict[str, object]
@@ -71,15 +74,34 @@ async def digits(client: AsyncClient) -> Fields:
     return {"replica": answer.replica, "said": words(answer.text)}
 
 
-async def stream(client: AsyncClient) -> Fields:
+async def asked(client: AsyncClient) -> Fields:
+    """The same clip, and what it is about; gives the replica that scored it."""
+    answer = await client.classify_speech(samples("clip"), LABELS, **RAW)
+    scores = answer.classification
+    return {"replica": scores.replica, "said": words(answer.text)} | wrongly(scores)
+
+
+async def stream(client: AsyncClient, labels: Sequence[str] = ()) -> Fields:
     """Digits as fast as they are spoken; gives what was heard, and how often the connection broke."""
-    opened = client.stream(samples("stream"), realtime=True, interim_results=False, **RAW)
+    opened = client.stream(samples("stream"), labels=labels, realtime=True, interim_results=False, **RAW)
     async with opened as events:
         breaks = sum([isinstance(event, Reconnecting) async for event in events])
         result = events.result
     if not (result.summary and result.summary.complete):
         return {"error": "the stream ended too early"}
-    return {"said": words(" ".join(one.text for one in result.segments)), "breaks": breaks}
+    said = {"said": words(" ".join(one.text for one in result.segments)), "breaks": breaks}
+    return said | (wrongly(result.conversation) if labels else {})
+
+
+async def scored(client: AsyncClient) -> Fields:
+    """The same stream, scored as the words come."""
+    return await stream(client, LABELS)
+
+
+def wrongly(found: Classification | None) -> Fields:
+    """Of digits, where they are labelled as something else."""
+    right = found is not None and found.best is not None and found.best.label == NUMBERS
+    return {} if right else {"error": f"wrong label: {found and found.best}"}
 
 
 @cache
@@ -99,6 +121,8 @@ CALLS: dict[str, Call] = {
     "models": models,
     "digits": digits,
     "stream": stream,
+    "asked": asked,
+    "scored": scored,
 }
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from tests.cluster.kube import Document, Release, until
 
 LOOK_SECONDS = 2.0
+STREAMS = ("stream", "scored")  # kinds of call that take as long as their audio
 SCRIPT = Path(__file__).with_name("load.py")
 Plan = dict[str, dict[str, float]]
 # 20 calls/s, most of them cheap: two cores have to do for everything. "models" is one to each service.
@@ -62,7 +63,7 @@ class Traffic:
 
     def summary(self) -> str:
         """How many, of what, and how long they took, but for streams, which take as long as their audio."""
-        took = sorted(call.ended - call.at for call in self.calls if call.kind != "stream")
+        took = sorted(call.ended - call.at for call in self.calls if call.kind not in STREAMS)
         kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(c.kind for c in self.calls).items())
         p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
         return f"{kinds}; {len(self.failed())} kinds of failure; p50 {p50:.3f} s, p99 {p99:.3f} s"

@@ -1,6 +1,8 @@
-"""The page about drills says what they have come to."""
+"""What pages say of drills is what they have come to."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +10,11 @@ from tests.drills import page, results
 from tests.drills.cases import ALL
 
 
-def test_the_page_is_made_of_the_results() -> None:
-    text = page.PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("path", page.PAGES, ids=lambda path: path.name)
+def test_tables_are_made_of_the_results(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
 
+    assert "<!-- drills: " in text
     assert page.rendered(text, results.load()) == text, "run python -m tests.drills --page"
 
 

@@ -23,7 +23,7 @@ _SHORT = 480  # seconds for all of the short form; only said: it does not know h
 
 
 # Elsewhere what cannot be done says so; where all has been installed it is a failure.
-_MUST_BE_DONE = bool(os.environ.get("CI"))
+MUST_BE_DONE = bool(os.environ.get("CI"))
 
 
 async def _all(wanted: Sequence[Drill], form: Form) -> list[Row]:
@@ -99,7 +99,7 @@ def _run(wanted: Sequence[Drill], form: Form, names: Path | None) -> None:
     begun = time.monotonic()
     rows = asyncio.run(_all(wanted, form))
     print(_total(rows, time.monotonic() - begun, form))
-    failed = [row.name for row in rows if row.broken or (row.skipped and _MUST_BE_DONE)]
+    failed = [row.name for row in rows if row.broken or (row.skipped and MUST_BE_DONE)]
     if names:
         names.write_text("".join(f"{name}\n" for name in failed), encoding="utf-8")
     if failed:

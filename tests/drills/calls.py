@@ -70,7 +70,7 @@ def hearing_decoded(recording: Recording) -> Work:
 def _hearing(content: bytes, stated: ClipOptions, expected: list[str]) -> Work:
     async def send(client: AsyncClient) -> Answer:
         heard = await client.recognize(content, **stated)
-        return Answer(_same(words_of(heard.text), expected), heard.audio_duration)
+        return Answer(same(words_of(heard.text), expected), heard.audio_duration)
 
     return Work("recognize", "audio s", send)
 
@@ -88,7 +88,7 @@ async def unhurried(target: str, seconds: float, codec: str) -> list[Work]:
     return works
 
 
-def _same(heard: list[str], expected: list[str]) -> bool | str:
+def same(heard: list[str], expected: list[str]) -> bool | str:
     """Whether; where not, what was heard and what it should have been."""
     return heard == expected or f"{' '.join(heard)!r} for {' '.join(expected)!r}"
 
@@ -98,7 +98,7 @@ def scoring(text: str, label: str) -> Work:
 
     async def send(client: AsyncClient) -> Answer:
         scored = await client.classify(text, LABELS)
-        return Answer(_same([scored.best.label] if scored.best else [], [label]), 1)
+        return Answer(same([scored.best.label] if scored.best else [], [label]), 1)
 
     return Work("classify", "texts", send)
 
@@ -109,7 +109,7 @@ def asking(recording: Recording) -> Work:
     async def send(client: AsyncClient) -> Answer:
         scored = await client.classify_speech(recording.samples, speech.LABELS, **_RAW)
         best = [scored.best.label] if scored.best else []
-        return Answer(_same([*words_of(scored.text), *best], [*recording.words, speech.NUMBERS]), 1)
+        return Answer(same([*words_of(scored.text), *best], [*recording.words, speech.NUMBERS]), 1)
 
     return Work("classify-speech", "clips", send)
 

@@ -24,7 +24,7 @@ class Form:
     """How much of it."""
 
     short: bool
-    minutes: float = 30.0  # of the soak
+    minutes: float = 60.0  # of the soak, of which half warms up
 
     def is_of_a_release(self, drill: Drill) -> bool:
         """Whether what ``drill`` comes to may be published: it has all its time, and no other."""

@@ -26,3 +26,5 @@ def judge(
     result.must(not died, f"died of it: {', '.join(died)}")
     absent = [name for name in but if not after.get(name)]
     result.must(not absent, f"not there again: {', '.join(absent)}")
+    missed = [name for name in but if after.get(name) == before[name]]
+    result.must(not missed, f"were to be killed, and were not: {', '.join(missed)}")

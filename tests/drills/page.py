@@ -1,4 +1,4 @@
-"""docs/reliability.md kept true: what stands between its markers is made from results.json.
+"""Pages kept true: what stands between their markers is made from results.json.
 
 The words around are written by hand. ``python -m tests.drills --page`` makes the tables anew, and a test
 holds them against the file.
@@ -14,26 +14,44 @@ from typing import Final
 from tests.drills import results
 from tests.drills.cases import ALL
 from tests.drills.drill import Drill
-from tests.drills.results import Row
+from tests.drills.results import Row, number
 
-PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+_REPOSITORY: Final = Path(__file__).resolve().parents[2]
+PAGES: Final = tuple(_REPOSITORY / page for page in ("docs/reliability.md", "docs/streaming.md", "README.md"))
 
-_BLOCK: Final = re.compile(r"(<!-- drills: (machine|cluster) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK: Final = re.compile(r"(<!-- drills: (machine|cluster|streams) -->\n).*?(<!-- end -->)", re.DOTALL)
+_STREAMS: Final = "live streams: "  # how the titles of those begin
+_COUNTED: Final = ("strikes", "words", "lost", "doubled", "changed", "reconnects")
 
 
 def write() -> None:
-    """Makes the page's tables anew."""
-    PAGE.write_text(rendered(PAGE.read_text(encoding="utf-8"), results.load()), encoding="utf-8")
+    """Makes the tables of all pages anew."""
+    for page in PAGES:
+        page.write_text(rendered(page.read_text(encoding="utf-8"), results.load()), encoding="utf-8")
 
 
 def rendered(text: str, rows: Iterable[Row]) -> str:
     """``text`` with a row for each drill that there is between its markers."""
     kept = {row.name: row for row in rows}
-    return _BLOCK.sub(lambda found: found[1] + _table(found[2] == "cluster", kept) + found[3], text)
+    return _BLOCK.sub(lambda found: found[1] + _table(found[2], kept) + found[3], text)
 
 
-def _table(cluster: bool, kept: dict[str, Row]) -> str:
-    return "".join(f"{line}\n" for line in _lines(cluster, kept))
+def _table(what: str, kept: dict[str, Row]) -> str:
+    lines = _of_streams(kept) if what == "streams" else _lines(what == "cluster", kept)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _of_streams(kept: dict[str, Row]) -> Iterator[str]:
+    """The same in short, of live streams alone."""
+    yield ""
+    yield f"| drill | streams complete | {' | '.join(_COUNTED)} |"
+    yield f"|---|---|{'---|' * len(_COUNTED)}"
+    for row in (kept[drill.name] for drill in ALL if drill.name in kept):
+        if row.title.startswith(_STREAMS):
+            told = " | ".join(number(row.counts.get(what, "")) for what in _COUNTED)
+            complete = f"{row.counts.get('complete')} of {row.counts.get('streams')}"
+            yield f"| {row.title.removeprefix(_STREAMS)} | {complete} | {told} |"
+    yield ""
 
 
 def _lines(cluster: bool, kept: dict[str, Row]) -> Iterator[str]:
@@ -61,5 +79,7 @@ def _provenance(rows: list[Row]) -> Iterator[str]:
         days = sorted({row.taken for row in rows})
         cores = sorted({row.cores for row in rows})
         said = f"{days[0]} to {days[-1]}" if len(days) > 1 else days[0]
-        yield f"{said}, on {' or '.join(map(str, cores))} cores, load generator included."
+        commits = sorted({row.commit for row in rows if row.commit})
+        of = f", of {', '.join(commits)}" if commits else ""
+        yield f"{said}, on {' or '.join(map(str, cores))} cores, load generator included{of}."
         yield ""

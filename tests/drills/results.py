@@ -71,7 +71,7 @@ class Row:
     @property
     def counted(self) -> str:
         """All counts in one line."""
-        return ", ".join(f"{_number(value)} {what}".strip() for what, value in self.counts.items())
+        return ", ".join(f"{number(value)} {what}".strip() for what, value in self.counts.items())
 
     @property
     def line(self) -> str:
@@ -106,7 +106,7 @@ def _commit() -> str:
     return said.stdout.strip()
 
 
-def _number(value: Count) -> str:
+def number(value: Count) -> str:
     """Three digits of what is measured, all of what is counted."""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

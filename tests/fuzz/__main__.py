@@ -24,7 +24,7 @@ def main() -> None:
     folders = [option for option in options if not option.startswith("-")]
     flags = [option for option in options if option.startswith("-")]
     arguments = [sys.argv[0], *flags, *folders, *kept(name)]
-    atheris.Setup(arguments, TARGETS.get(name, everything))
+    atheris.Setup(arguments, everything if name == "everything" else TARGETS[name])
     atheris.Fuzz()
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from earshot.client import AsyncClient
 from earshot.load.work import Answer, Work
-from tests.drills.calls import Load, calling, known, phrases, sure
+from tests.drills.calls import Load, calling, known, phrases, same, sure
 from tests.drills.drill import CannotError, Drill, Form, Result
 from tests.drills.leaks import at_rest, judge_logs, judge_memory, judge_processes, judge_rest, told
 from tests.drills.speech import DIGITS, Recording, difference, recordings, stream, stream_by
@@ -83,7 +83,7 @@ def _streamed(recording: Recording) -> Work:
         heard = await stream_by(client, recording, 0, None)
         if heard.error:
             raise heard.error
-        return Answer(heard.complete and _same(heard.words, recording.words), 1)
+        return Answer(heard.complete and same(heard.words, recording.words), 1)
 
     return Work("stream", "streams", send)
 
@@ -109,14 +109,9 @@ async def _paced(target: str, recording: Recording, codec: str | None) -> Work:
         heard = await stream(target, recording, 1.0, codec)
         if heard.error:
             raise heard.error
-        return Answer(heard.complete and _same(heard.words, alone.words), 1)
+        return Answer(heard.complete and same(heard.words, alone.words), 1)
 
     return Work("stream at the pace of speech", "streams", send)
-
-
-def _same(heard: list[str], expected: list[str]) -> bool | str:
-    """Whether; where not, what was heard and what it should have been."""
-    return heard == expected or f"{' '.join(heard)!r} for {' '.join(expected)!r}"
 
 
 @asynccontextmanager

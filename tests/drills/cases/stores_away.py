@@ -20,8 +20,9 @@ from urllib.request import urlopen
 
 import psutil
 
+from earshot.client import AsyncClient
 from earshot.local.ports import free_ports
-from tests.drills.calls import calling, known
+from tests.drills.calls import Load, calling, known
 from tests.drills.drill import CannotError, Drill, Form, Result
 from tests.drills.figures import total
 from tests.drills.speech import CHECKPOINT
@@ -29,6 +30,8 @@ from tests.drills.stack import Setup, Stack, running
 from tests.redis_server import PROGRAM, RedisServer
 
 _BACK: Final = 60.0  # seconds for Prometheus to be started again, and to have read all
+_COUNTING: Final = 5.0  # seconds
+_MOST: Final = 0.7  # of the calls made in that time
 _QUOTAS = json.dumps({"*": {"audio_seconds_per_month": 10_000_000, "characters_per_month": 1_000_000_000}})
 
 
@@ -74,6 +77,7 @@ async def _run(world: _World, form: Form) -> Result:
         redis.thaw()
         await _until_up(stack, all_of_them)
         result.counts["s until Prometheus had read all again"] = await reading
+        await _counted(stack, load, result)
     load.judge(result)
     return result
 
@@ -113,6 +117,16 @@ def _kill_prometheus(stack: Stack, result: Result) -> None:
     result.must(found, "there was no Prometheus")
     for pid in found:
         os.kill(pid, signal.SIGKILL)
+
+
+async def _counted(stack: Stack, load: Load, result: Result) -> None:
+    """Of the calls of a while most must be counted: some are under way at its ends."""
+    async with AsyncClient(stack.target) as client:
+        before, done = (await client.usage()).total.calls, load.tally.done
+        await asyncio.sleep(_COUNTING)
+        made, counted = load.tally.done - done, (await client.usage()).total.calls - before
+    result.counts["calls after that"], result.counts["of them counted"] = made, counted
+    result.must(made and counted >= _MOST * made, f"of {made} calls only {counted} were counted")
 
 
 async def _until_up(stack: Stack, count: int) -> None:

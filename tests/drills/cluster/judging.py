@@ -6,11 +6,12 @@ import contextlib
 from typing import Final
 
 from tests.cluster.kube import until
-from tests.cluster.traffic import Call, Traffic
+from tests.cluster.traffic import STREAMS, Call, Traffic
 from tests.drills.cluster.stage import Fault, Stage, calling
 from tests.drills.drill import Result
 from tests.drills.speech import difference
 
+_CLIPS: Final = ("digits", "asked")  # what is said in them is known
 _MISHEARD: Final = 0.1  # of the words: what the model may hear otherwise than it was spoken
 
 
@@ -21,7 +22,7 @@ def drilled(stage: Stage, fault: Fault, *, breaks: bool) -> Result:
         undisturbed = _undisturbed(stage, callers)
         fault(stage, result)
     calls = [call for caller in callers for call in caller.calls]
-    _judge_calls(stage, [call for call in calls if call.kind != "stream"], result)
+    _judge_calls(stage, [call for call in calls if call.kind not in STREAMS], result)
     _judge_streams(undisturbed, _streams(callers), result)
     result.must(not breaks or result.counts["breaks"], "no stream broke: the fault has met none")
     result.broken += sorted({call.error for call in calls if call.error})
@@ -42,7 +43,7 @@ def _judge_calls(stage: Stage, calls: list[Call], result: Result) -> None:
 def _is_wrong(stage: Stage, call: Call) -> bool:
     """A label that is not right, or words that were not said."""
     said = " ".join(stage.speech.words["digits"])
-    return not call.error and (" " in call.replica or (call.kind == "digits" and call.said != said))
+    return not call.error and (" " in call.replica or (call.kind in _CLIPS and call.said != said))
 
 
 def _undisturbed(stage: Stage, callers: list[Traffic]) -> list[str]:
@@ -57,7 +58,7 @@ def _undisturbed(stage: Stage, callers: list[Traffic]) -> list[str]:
 
 
 def _streams(callers: list[Traffic]) -> list[Call]:
-    return [call for caller in callers for call in caller.calls if call.kind == "stream"]
+    return [call for caller in callers for call in caller.calls if call.kind in STREAMS]
 
 
 def _judge_streams(undisturbed: list[str], streams: list[Call], result: Result) -> None:

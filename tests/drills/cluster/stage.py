@@ -16,7 +16,7 @@ from typing import Final
 from tests.cluster.conftest import SMALL
 from tests.cluster.kube import Document, Namespace, Release, kubectl, name_of, namespace, ready_at, until
 from tests.cluster.spoken import Spoken, spoken
-from tests.cluster.traffic import Plan, Traffic, traffic
+from tests.cluster.traffic import STREAMS, Plan, Traffic, traffic
 from tests.drills import figures
 from tests.drills.drill import Result
 
@@ -25,12 +25,12 @@ COMPONENTS: Final = ("stt", "classification", "envoy")
 PODS: Final = 2  # of each
 AWAY_SECONDS: Final = 60
 _CALLERS: Final = 4
-# Of each caller, in a second; streams follow on each other.
+# Of each caller, in a second.
 _PLAN: Final[Plan] = {
     "classify": {"rate": 3},
     "models": {"rate": 1},
-    "digits": {"rate": 0.2},
-    "stream": {"workers": 1},
+    "digits": {"rate": 0.1},
+    "asked": {"rate": 0.1},
 }
 _Figure = tuple[str, str, dict[str, str]]  # where a pod shows it, its name, its labels
 _ADMITTED: Final[_Figure] = (":9464/metrics", "earshot_admitted_requests", {})
@@ -145,15 +145,17 @@ def _released(space: Namespace, speech: Spoken) -> Iterator[Release]:
 @contextlib.contextmanager
 def calling(stage: Stage) -> Iterator[list[Traffic]]:
     """Callers with a connection and a stream each; the client tries again by itself."""
-    load = partial(traffic, stage.release, _PLAN, attempts=5, node=stage.staying, claim=stage.speech.claim)
+    load = partial(traffic, stage.release, attempts=5, node=stage.staying, claim=stage.speech.claim)
+    # Streams follow on each other; of callers in turn the one kind or the other.
+    plans = [_PLAN | {STREAMS[number % len(STREAMS)]: {"workers": 1}} for number in range(_CALLERS)]
     with contextlib.ExitStack() as stack:
-        callers = [stack.enter_context(load()) for _ in range(_CALLERS)]
+        callers = [stack.enter_context(load(plan)) for plan in plans]
         until(lambda: all(_has_streamed(caller) for caller in callers), 120, "a stream of each")
         yield callers
 
 
 def _has_streamed(caller: Traffic) -> bool:
-    return any(call.kind == "stream" for call in caller.calls)
+    return any(call.kind in STREAMS for call in caller.calls)
 
 
 Fault = Callable[[Stage, Result], None]

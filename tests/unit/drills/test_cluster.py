@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import create_autospec
@@ -15,7 +18,7 @@ from tests.cluster.spoken import Spoken
 from tests.cluster.traffic import Call, Traffic
 from tests.drills import figures
 from tests.drills.cases import ALL
-from tests.drills.cluster import judging, stage
+from tests.drills.cluster import judging, scene, stage
 from tests.drills.cluster.stage import COMPONENTS, Stage
 from tests.drills.drill import CannotError, Drill, Form, Result
 
@@ -167,3 +170,17 @@ def test_it_needs_two_of_a_cluster_that_is_named(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("KUBECONFIG")
     with pytest.raises(LookupError, match="KUBECONFIG"):
         stage.nodes()
+
+
+async def test_a_drill_that_is_late_does_nothing_beside_the_next() -> None:
+    """It is in a thread, which nothing stops."""
+    ended = threading.Event()
+
+    def slow(*_: object) -> None:
+        time.sleep(0.3)
+        ended.set()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await scene.in_thread(slow)
+    assert ended.is_set()

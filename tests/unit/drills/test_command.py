@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ class Command:
         self.page.write_text("<!-- drills: machine -->\n<!-- end -->\n")
         self._patch = patch
         patch.setattr(results, "SAVED", folder / "results.json")
-        patch.setattr(page, "PAGE", self.page)
+        patch.setattr(page, "PAGES", (self.page,))
         patch.setattr(command, "SHARED", folder)
+        patch.setattr(command, "MUST_BE_DONE", False)
 
     def run(self, drills: list[Drill], *arguments: str) -> None:
         """Raises SystemExit where it ends with an error."""
@@ -98,6 +100,23 @@ def test_what_is_not_done_takes_no_result_away(drills: Command) -> None:
     assert drills.kept["b"] == "held"
 
 
+def test_where_all_must_be_done_what_is_not_is_a_failure(
+    drills: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "MUST_BE_DONE", True)
+    with pytest.raises(SystemExit, match="did not hold: b"):
+        drills.run([_drill("a"), _drill("b", cannot="there is no redis-server")], "--short")
+
+
+def test_live_streams_are_shown_in_short(drills: Command) -> None:
+    drills.page.write_text("<!-- drills: streams -->\n<!-- end -->\n")
+    drills.run([_drill("a"), replace(_drill("b"), title="live streams: of b")])
+
+    rows = [line for line in drills.page.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) == 2
+    assert rows[1].startswith("| of b | None of None |")
+
+
 def test_a_page_of_nothing_that_was_done_says_of_no_day(drills: Command) -> None:
     drills.run([_drill("a", cannot="it takes root")])
 
@@ -110,7 +129,7 @@ def test_of_what_lasts_as_long_as_one_likes_only_a_releases_time_is_kept(
     drills.run([_drill("a", lasting=True), _drill("b")], "--minutes", "5")
 
     assert drills.kept == {"b": "held"}
-    assert "a is not kept: for a release it takes 30 minutes" in capsys.readouterr().out
+    assert "a is not kept: for a release it takes 60 minutes" in capsys.readouterr().out
 
     drills.run([_drill("a", lasting=True)])
     assert drills.kept == {"a": "held", "b": "held"}

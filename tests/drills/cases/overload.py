@@ -155,7 +155,7 @@ def _judge_pace(result: Result, full: _Seen, over: _Seen, share: float) -> None:
 DRILL = Drill(
     "overload",
     "ten times as many calls as it can answer, then ten times as many live streams as fit",
-    "refused in 100 ms (p99) with RetryInfo; answers take at most 1.5 times as long as when just full; "
+    "refused in 100 ms with RetryInfo; answers take at most 1.5 times as long as when just full; "
     "goodput 90 %; no word of a stream that was let in is lost or doubled; healthy throughout; "
     "takes calls again 2 s after the last of ten times as many came",
     _scene,

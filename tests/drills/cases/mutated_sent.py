@@ -21,7 +21,7 @@ from tests.drills.stack import SERVICES, Stack
 from tests.drills.streams import World, machine
 from tests.fuzz.mutated import CORPUS, inputs, made
 
-_MESSAGES, _RECORDINGS = 100_000, 20_000
+_MESSAGES, _RECORDINGS = 20_000, 5_000
 _SHORT_MESSAGES, _SHORT_RECORDINGS = 400, 120
 _CALLERS: Final = 4
 _SLOWEST, _BUSY = 10.0, 60.0  # seconds for one call, and where nobody knows what else the machine does
@@ -202,5 +202,4 @@ DRILL = Drill(
     "no other call fails, no answer is wrong",
     machine,
     _run,
-    limit=3600.0,
 )

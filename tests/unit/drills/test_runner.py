@@ -65,7 +65,7 @@ async def test_a_time_limit_within_a_drill_is_not_taken_for_the_drills_own() -> 
 
 
 @pytest.mark.parametrize(
-    ("form", "seconds"), [(LONG, 1900.0), (Form(short=False, minutes=5), 400.0), (SHORT, 1980.0)]
+    ("form", "seconds"), [(LONG, 3700.0), (Form(short=False, minutes=5), 400.0), (SHORT, 3780.0)]
 )
 def test_what_lasts_as_long_as_one_likes_has_that_time_beside_its_limit(form: Form, seconds: float) -> None:
     assert runner._limit(_drill(limit=100.0, lasting=True), form) == seconds

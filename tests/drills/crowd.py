@@ -108,16 +108,12 @@ def _judge(result: Result, room: Room, taken: Sequence[_Taken], expected: Sequen
         "of them complete": complete,
         "at once": most,
         "words": sum(len(one.heard.words) for one in taken),
-        "lost": found.lost,
-        "doubled": found.doubled,
-        "changed": found.changed,
         "reconnects": sum(one.heard.breaks for one in taken),
     }
     result.must(complete == len(taken), f"{len(taken) - complete} streams were let in and not complete")
     result.must(most >= _HELD * room.ours, f"{most} streams were inside at once, and {room.ours} fit")
     result.must(most <= room.all, f"{most} streams were inside at once, and {room.all} fit at most")
-    wrong = f"{found.lost} words lost, {found.doubled} doubled, {found.changed} changed"
-    result.must(not (found.lost or found.doubled or found.changed), wrong)
+    found.judge(result)
 
 
 def _most(spans: Iterable[tuple[float, float]]) -> int:

@@ -33,9 +33,9 @@ class Row:
     skipped: str  # why it was not done; empty where it was
     seconds: float
     taken: str  # the day
-    commit: str  # of the code; empty: not known
     cores: int
     details: dict[str, Any] = field(default_factory=dict)
+    commit: str = ""  # of the code; empty: not known
 
     @classmethod
     def of(cls, drill: Drill, result: Result, seconds: float, skipped: str = "") -> Self:
@@ -84,7 +84,7 @@ def load() -> list[Row]:
     """What is kept."""
     if not SAVED.exists():
         return []
-    return [Row(**{"commit": "", **saved}) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
+    return [Row(**saved) for saved in json.loads(SAVED.read_text(encoding="utf-8"))]
 
 
 def save(rows: Iterable[Row]) -> None:

@@ -64,6 +64,11 @@ class Heard:
         """Whether it ended as it should."""
         return self.error is None and self.summary is not None and self.summary.complete
 
+    @property
+    def is_labelled_rightly(self) -> bool:
+        """Whether its label is that of spoken digits, where there was to be one."""
+        return self.label in {None, NUMBERS}
+
 
 @cache
 def recordings(folder: Path, seconds: float) -> list[Recording]:

@@ -16,7 +16,6 @@ from tests.drills.speech import (
     CHECKPOINT,
     DIGITS,
     LABELS,
-    NUMBERS,
     Heard,
     Recording,
     difference,
@@ -159,7 +158,7 @@ def judge(heard: list[Heard], expected: list[list[str]], result: Result) -> None
 
 def _wrongly(heard: list[Heard]) -> list[str]:
     """Labels of spoken digits that are not theirs."""
-    return [repr(one.label) for one in heard if one.complete and one.label not in {None, NUMBERS}]
+    return [repr(one.label) for one in heard if one.complete and not one.is_labelled_rightly]
 
 
 def judge_breaks(heard: list[Heard], least: float, result: Result) -> None:

@@ -209,7 +209,7 @@ async def test_a_killed_worker_costs_no_call(whole: Whole, client: AsyncClient, 
         await more(answered, 10)
         for worker in workers:
             worker.kill()
-        await more(answered, 20)
+        await more(answered, 40)
     assert replica.is_running()
 
 

@@ -29,7 +29,6 @@ class ClassificationSettings(QuotaSettings):
     max_labels: PositiveInt = Field(1000, description="Labels for one text.")
     max_label_characters: PositiveInt = Field(1000, description="Length of one label or description.")
     max_scores: PositiveInt = Field(100_000, description="Texts times labels in one request.")
-
     max_answer_mebibytes: PositiveInt = Field(
         1,
         le=64,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.drills.cluster.scene import on_cluster
-from tests.drills.cluster.stage import COMPONENTS, Stage
+from tests.drills.cluster.stage import COMPONENTS, PODS, Stage
 from tests.drills.drill import Result
 
 _TIMES: Final = 3
@@ -18,6 +18,8 @@ def _fault(stage: Stage, result: Result) -> None:
         stage.replace(f"--selector=app.kubernetes.io/component={component}")
         replaced += len(before - set(stage.release.names(component)))
     result.counts["pods replaced"] = replaced
+    due = PODS * len(COMPONENTS) * _TIMES
+    result.must(replaced == due, f"{replaced} pods were replaced, and {due} were to be")
 
 
 DRILL = on_cluster("rolled_out", f"each deployment rolled out anew, {_TIMES} times", _fault, breaks=True)

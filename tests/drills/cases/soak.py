@@ -83,7 +83,8 @@ def _streamed(recording: Recording) -> Work:
         heard = await stream_by(client, recording, 0, None)
         if heard.error:
             raise heard.error
-        return Answer(heard.complete and same(heard.words, recording.words), 1)
+        right = heard.complete and heard.is_labelled_rightly
+        return Answer(right and same(heard.words, recording.words), 1)
 
     return Work("stream", "streams", send)
 

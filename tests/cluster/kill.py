@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 from tests.cluster.kube import Document, Release, kubectl
@@ -53,8 +55,16 @@ def _start(space: str, node: str, image: str) -> None:
     kubectl("--namespace", space, "wait", f"pod/{node}", "--for=condition=Ready", "--timeout=60s")
 
 
+def kill_here(pod: Document) -> None:
+    """The same where the nodes' processes are this machine's, without the API server."""
+    subprocess.run([sys.executable, *_arguments(pod)], check=True)
+
+
 def _kill(space: str, pod: Document) -> None:
+    kubectl("--namespace", space, "exec", pod["spec"]["nodeName"], "--", "python", *_arguments(pod))
+
+
+def _arguments(pod: Document) -> tuple[str, ...]:
     component = pod["metadata"]["labels"]["app.kubernetes.io/component"]
     program = "envoy" if component == "envoy" else f"earshot.{component}"
-    arguments = ["python", "-c", SCRIPT, pod["metadata"]["uid"], program]
-    kubectl("--namespace", space, "exec", pod["spec"]["nodeName"], "--", *arguments)
+    return ("-c", SCRIPT, pod["metadata"]["uid"], program)

@@ -36,6 +36,8 @@ _TEXTS: Final = (
     ("Bake the cake for forty minutes in a hot oven.", "cooking"),
 )
 
+_MANY: Final = 200  # texts
+
 
 def phrases(seconds: float, count: int, within: float = 60.0) -> list[Recording]:
     """So many stretches of about ``seconds`` of spoken digits, from the start of each recording in turn."""
@@ -99,6 +101,21 @@ def scoring(text: str, label: str) -> Work:
     async def send(client: AsyncClient) -> Answer:
         scored = await client.classify(text, LABELS)
         return Answer(same([scored.best.label] if scored.best else [], [label]), 1)
+
+    return Work("classify", "texts", send)
+
+
+def scoring_many(number: int) -> Work:
+    """Classification of so many texts that it takes a while, none of which any other number has: whether the
+    label of each is the best.
+    """
+    some = [_TEXTS[at % len(_TEXTS)] for at in range(_MANY)]
+    texts = [f"{text} ({number}-{at})" for at, (text, _) in enumerate(some)]
+
+    async def send(client: AsyncClient) -> Answer:
+        scored = await client.classify(texts, LABELS)
+        best = [one.best.label if one.best else "" for one in scored]
+        return Answer(same(best, [label for _, label in some]), len(texts))
 
     return Work("classify", "texts", send)
 

@@ -41,7 +41,6 @@ async def cramped(_: Form) -> AsyncIterator[Stack]:
             setup = Setup(
                 "faster-whisper",
                 CHECKPOINT,
-                classification=1,
                 up=_UP,
                 state=Path(disk) / "state",
                 temporary=Path(disk) / "tmp",

@@ -16,11 +16,12 @@ _LIVE: Final = "/earshot.v1.ZeroShotClassifier/StreamingClassifySpeech"
 _ONE_IN: Final = 20  # of who never read: a live stream
 _TOGETHER: Final = 20  # calls at a time until they are answered: no more than are let in
 _ANNOUNCED: Final = 300_000  # bytes of a message of which one comes each second
+_TEXTS: Final = 20
 _LABELS: Final = 40
 _LABEL_BYTES: Final = 1_000  # as long as they may be, so that answers are long
 _MEANING: Final = ("rain", "football", "soup", "computers")  # in a word: what is scored is short
 _SECOND: Final = 32_000  # bytes of audio
-ANSWER: Final = _LABELS * _LABEL_BYTES  # bytes, at the least
+ANSWER: Final = _TEXTS * _LABELS * _LABEL_BYTES  # bytes, at the least; nearly as long as one may be
 
 _Config = classification_pb2.ClassificationConfig
 _Live = classification_pb2.StreamingClassifySpeechRequest
@@ -75,7 +76,8 @@ class Camp:
 
 
 def _question() -> classification_pb2.ClassifyRequest:
-    return classification_pb2.ClassifyRequest(inputs=[{"text": "Snow is forecast."}], config=_config())
+    texts = [{"text": f"Snow is forecast for {number}."} for number in range(_TEXTS)]
+    return classification_pb2.ClassifyRequest(inputs=texts, config=_config())
 
 
 def _opening() -> _Live:

@@ -25,6 +25,7 @@ from earshot.runtime.reflection import add_reflection
 from earshot.runtime.settings import ServiceSettings
 from earshot.runtime.tls import Certificates
 from earshot.runtime.tracing import tracing
+from earshot.runtime.trimming import trimming
 
 # Health components of every service.
 RUNNING: Final = "running"  # no signal to stop has come
@@ -53,7 +54,7 @@ class Server:
     async def run(self, service: Service) -> None:
         """Serves until SIGTERM or SIGINT, then drains; a second signal ends it at once."""
         stopping = _signals()
-        async with self._listening(service) as server:
+        async with trimming(), self._listening(service) as server:
             await self._load(service, stopping)
             await stopping.wait()
             service.draining.start(self._settings.drain_seconds)

@@ -1,4 +1,4 @@
-"""The API server is there and says nothing."""
+"""The API server is there and says nothing, and of each kind a pod is killed meanwhile."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tests.cluster.kill import kill_here
 from tests.cluster.kube import kubectl, until
 from tests.cluster.power import OURS
+from tests.drills.cluster.killed import judge_back, kill_in_turn, one_of_each
 from tests.drills.cluster.scene import on_cluster
-from tests.drills.cluster.stage import AWAY_SECONDS, Stage
+from tests.drills.cluster.stage import Stage
 from tests.drills.drill import Result
 
 _PROCESS: Final = Path(OURS).parent / "pid" / "kube-apiserver"
@@ -21,15 +23,17 @@ _PAUSE_SECONDS: Final = 5
 
 
 def _fault(stage: Stage, result: Result) -> None:
-    process = int(_PROCESS.read_text(encoding="utf-8"))
+    process, victims = int(_PROCESS.read_text(encoding="utf-8")), one_of_each(stage)
+    answered = list[bool]()
     os.kill(process, signal.SIGSTOP)
     try:
-        answered = _asked_for(AWAY_SECONDS)
+        kill_in_turn(victims, kill_here, lambda seconds: answered.extend(_asked_for(seconds)))
     finally:
         os.kill(process, signal.SIGCONT)
     result.counts["times that it was asked meanwhile"] = len(answered)
     result.must(answered and not any(answered), "the API server was not away")
     until(_answers, 120, "the API server answers again")
+    judge_back(stage, victims, result)
     stage.settle()
 
 
@@ -49,4 +53,10 @@ def _answers() -> bool:
         return False
 
 
-DRILL = on_cluster("api_server_away", "the API server answers nobody for 60 s", _fault, switch="API server")
+DRILL = on_cluster(
+    "api_server_away",
+    "the API server answers nobody for 60 s, and a pod of each kind is killed meanwhile",
+    _fault,
+    breaks=True,
+    switch="API server",
+)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from earshot import errors
-from earshot.client import AsyncClient
-from earshot.load.work import Answer, Work
 from tests.drills.cases import overload
 from tests.drills.crowd import _most
 from tests.drills.drill import Result
@@ -101,10 +98,8 @@ async def test_calls_are_taken_again_from_the_first_of_some_in_a_row(monkeypatch
     seconds, paused = itertools.count(), 0
     outcomes = iter([False, True, False, False, True, True, True, True])
 
-    async def send(_: Any) -> Answer:
-        if next(outcomes):
-            return Answer(said=True, amount=1.0)
-        raise FULL
+    async def one() -> bool:
+        return next(outcomes)
 
     async def pause(_: float) -> None:
         nonlocal paused
@@ -112,12 +107,9 @@ async def test_calls_are_taken_again_from_the_first_of_some_in_a_row(monkeypatch
 
     monkeypatch.setattr(overload, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     monkeypatch.setattr(overload, "asyncio", SimpleNamespace(sleep=pause))
-    seen, client = overload._Seen(), cast("AsyncClient", None)
-    recovered = await overload._recovery(client, Work("recognize", "audio s", send), -2.0, seen)
 
-    asked = 4 * 3.0  # the fifth; of each the clock is read three times: to be asked, begun and over
-    assert recovered == asked + 2.0
-    assert (len(seen.answered), len(seen.refusals.seconds), paused) == (5, 3, 3)
+    assert await overload._recovery(one, -2.0) == 4.0 + 2.0  # the fifth: the clock is read when one is asked
+    assert paused == 3
     assert next(outcomes, None) is None
 
 

@@ -14,6 +14,7 @@ import pytest
 from google.protobuf.message import Message
 
 from tests.conftest import REPOSITORY
+from tests.drills.cases import fuzzed as fuzzing
 from tests.drills.counted import counted
 from tests.drills.drill import Result
 from tests.fuzz import mutated
@@ -69,9 +70,9 @@ def test_a_short_run(tmp_path: Path) -> None:
     assert f"Done {RUNS} runs" in run.stderr
 
 
-def test_it_stops_at_a_fault(tmp_path: Path) -> None:
-    """Else the run above would show nothing."""
-    broken = tmp_path / "broken.py"
+def faulty(folder: Path) -> Path:
+    """The fuzzer on a target that fails at one of the inputs that are kept."""
+    broken = folder / "broken.py"
     broken.write_text(
         "from tests.fuzz import targets\n"
         "def broken(data):\n"
@@ -80,9 +81,35 @@ def test_it_stops_at_a_fault(tmp_path: Path) -> None:
         "from tests.fuzz.__main__ import main\n"
         "main()\n"
     )
-    run = started([str(broken), "audio", "-runs=1000", f"-artifact_prefix={tmp_path}/"])
+    return broken
+
+
+def test_it_stops_at_a_fault(tmp_path: Path) -> None:
+    """Else the run above would show nothing."""
+    run = started([str(faulty(tmp_path)), "audio", "-runs=1000", f"-artifact_prefix={tmp_path}/"])
     assert run.returncode != 0
     assert "AssertionError" in run.stdout + run.stderr
+
+
+async def test_a_drill_counts_what_was_tried(tmp_path: Path) -> None:
+    result = Result()
+    await fuzzing.fuzzed("labels", tmp_path, 2, result)
+    assert result.broken == []
+    assert result.counts["of labels"] > 100
+    assert result.counts["branches reached by labels"] > 10
+
+
+async def test_a_drill_does_not_hold_where_the_fuzzer_finds_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setattr(fuzzing, "_FINDS", tmp_path / "finds")
+    result = Result()
+    await fuzzing.fuzzed("audio", tmp_path, 60, result, (str(faulty(tmp_path)),))
+    (said,) = result.broken
+    (found,) = (tmp_path / "finds").iterdir()
+    assert "AssertionError" in said
+    assert str(found) in said
 
 
 ENDS = {

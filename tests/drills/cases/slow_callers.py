@@ -23,8 +23,8 @@ from tests.drills.stack import SERVICES, Setup, Stack, running
 _UP: Final = (sys.executable, "-m", "tests.drills.hasty")
 _IDLE: Final = "30"  # seconds, EARSHOT_STREAM_IDLE_SECONDS
 _LIMIT: Final = 240.0  # seconds, twice as long as the most patient limit
-_MOST: Final = 256  # MiB that all of the stack may take for all of them, beside the answers
-_EACH: Final = 1  # MiB that one answer may be long, and waits in Envoy
+_MOST: Final = 256  # MiB that all of the stack may take for all of them, beside what waits in Envoy
+_EACH: Final = 1.5  # MiB of a call that nobody reads: the answer, and the request until that has gone
 _LOOK: Final = 5  # seconds between two looks at what the stack holds
 _LEFT: Final = 30  # seconds until replicas have forgotten them
 _SLOW, _IDLED = "grpc 4 the request did not come whole in time", "grpc 4 no config came"
@@ -186,7 +186,7 @@ async def _judge_what_is_left(stack: Stack, result: Result) -> None:
 DRILL = Drill(
     "slow_callers",
     "callers that send a byte a second, and callers that never read what they have asked for, beside calls",
-    "memory is bounded (a MiB for each answer, and 256), no other call fails; each is closed at its limit "
+    "memory is bounded (1.5 MiB for who never reads, and 256), no other call fails; each is closed at its limit "
     "(here 30 s for streams, and Envoy waits 120 s for a request, not 600 s)",
     _scene,
     _run,

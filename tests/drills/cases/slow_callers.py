@@ -186,8 +186,8 @@ async def _judge_what_is_left(stack: Stack, result: Result) -> None:
 DRILL = Drill(
     "slow_callers",
     "callers that send a byte a second, and callers that never read what they have asked for, beside calls",
-    "memory is bounded (1.5 MiB for who never reads, and 256), no other call fails; each is closed at its limit "
-    "(here 30 s for streams, and Envoy waits 120 s for a request, not 600 s)",
+    "memory is bounded (1.5 MiB for who never reads, and 256), no other call fails; each is closed at its "
+    "limit (here 30 s for streams, and Envoy waits 120 s for a request, not 600 s)",
     _scene,
     _run,
 )

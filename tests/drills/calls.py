@@ -157,19 +157,21 @@ async def sure(target: str, works: Sequence[Work]) -> list[Work]:
 class Load:
     """Calls under way until they are stopped, and what came of them."""
 
-    def __init__(self, works: Sequence[Work]) -> None:
+    def __init__(self, works: Sequence[Work], pause: float = 0.0) -> None:
         self.tally = Tally()
         self.stopping = False
         self.errors: Counter[str] = Counter()  # what they said
         self.wrong: Counter[str] = Counter()
-        self._works = works
+        self._works, self._pause = works, pause
         self._numbers = itertools.count()
         for work in works:
             self.tally.expect(work, Answer(said=True, amount=0))
 
     async def call_on(self, client: AsyncClient) -> None:
-        """One caller: the next call when one is answered."""
+        """One caller: the next call when one is answered, and ``pause`` seconds after it was begun."""
+        started = -self._pause
         while not self.stopping:
+            await asyncio.sleep(max(0.0, started + self._pause - time.monotonic()))
             work = self._works[next(self._numbers) % len(self._works)]
             started = time.monotonic()
             try:
@@ -194,10 +196,16 @@ class Load:
 
 @asynccontextmanager
 async def calling(
-    target: str, works: Sequence[Work], callers: int = 6, retry: RetryPolicy | None = None
+    target: str,
+    works: Sequence[Work],
+    callers: int = 6,
+    retry: RetryPolicy | None = None,
+    pause: float = 0.0,
 ) -> AsyncIterator[Load]:
-    """Calls all the time, by two clients; those under way at the end are waited for."""
-    load = Load(works)
+    """Calls all the time, by two clients; those under way at the end are waited for. ``pause``: seconds from
+    the beginning of one call to that of a caller's next, at the least.
+    """
+    load = Load(works, pause)
     clients = [AsyncClient(target, retry=retry or RetryPolicy()) for _ in range(2)]
     running = [asyncio.create_task(load.call_on(clients[number % 2])) for number in range(callers)]
     try:

@@ -27,6 +27,7 @@ _LEAST: Final = 3  # minutes
 _EVERY: Final = 5.0  # seconds between looks
 _RESTING: Final = 20.0  # seconds without a call, of which the least counts
 _CALLERS: Final = 4
+_PAUSE: Final = 0.5  # seconds: as many calls in each minute, or what is remembered of them would be a slope
 _SPOKEN: Final = 180.0  # seconds of a recording
 _LONGEST: Final = 360.0  # seconds of a stream at the pace of speech
 _CODECS: Final = (None, "opus:24k")  # of those streams
@@ -120,7 +121,7 @@ async def _under_way(stack: Stack, works: _Works, seconds: float) -> AsyncIterat
     """Calls, and beside them always a few long streams, of which none is begun that would not end in time."""
     async with (
         calling(stack.target, works.streams, callers=len(works.streams)) as streams,
-        calling(stack.target, works.calls, callers=_CALLERS) as calls,
+        calling(stack.target, works.calls, callers=_CALLERS, pause=_PAUSE) as calls,
     ):
         last = asyncio.get_running_loop().call_later(seconds - works.seconds, _stop, streams)
         try:

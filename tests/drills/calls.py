@@ -36,7 +36,7 @@ _TEXTS: Final = (
     ("Bake the cake for forty minutes in a hot oven.", "cooking"),
 )
 
-_MANY: Final = 200  # texts
+_MANY: Final = 60  # texts
 
 
 def phrases(seconds: float, count: int, within: float = 60.0) -> list[Recording]:

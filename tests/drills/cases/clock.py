@@ -6,8 +6,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ _NEAR: Final = 5.0  # seconds
 _STREAMS = 4
 _SPEED = 1.5  # times the pace of speech
 _UP = (sys.executable, "-m", "tests.drills.clocked")
+_SHARED, _ITS = Path("/dev/shm"), "*faketime_s*"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,20 @@ async def _scene(_: Form) -> AsyncIterator[_World]:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # which no clock that is set moves
         }
         setup = Setup("faster-whisper", CHECKPOINT, environment=environment, up=_UP)
-        async with running(setup) as stack:
-            yield _World(stack, clock)
+        with _swept():
+            async with running(setup) as stack:
+                yield _World(stack, clock)
+
+
+@contextmanager
+def _swept() -> Iterator[None]:
+    """libfaketime leaves something of each process that ends by a signal."""
+    before = set(_SHARED.glob(_ITS))
+    try:
+        yield
+    finally:
+        for left in set(_SHARED.glob(_ITS)) - before:
+            left.unlink()
 
 
 def _library() -> Path | None:

@@ -99,7 +99,7 @@ async def _calls(stack: Stack, form: Form, offer: _Offer, looks: Looks, result: 
     _judge_answers(result, what, full, over, after)
     result.counts |= {
         f"s p99 of an answered {what}": at(over.answered, "p99"),
-        "s p99 of it when just full": at(full.answered, "p99"),
+        f"s p99 of an answered {what} when just full": at(full.answered, "p99"),
         f"of the goodput of {what}s": share,
         f"s until {what}s were taken again": recovered,
     }

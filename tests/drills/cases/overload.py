@@ -80,12 +80,12 @@ async def _calls(stack: Stack, form: Form, offer: _Offer, looks: Looks, result: 
             return await _call(client, offer.work(next(numbers)), seen)
 
         # Before and after: the pace of the machine drifts.
-        half = 5 if form.short else 45
+        half = 3 if form.short else 45
         seconds = await _just_full(partial(one, full), offer.places, half)
         rate = TIMES * len(full.answered) / seconds
         async with watched(stack, looks):
             came = await flood(
-                partial(arrived, stack), rate, 12 if form.short else 120, lambda _: _offered(one(over))
+                partial(arrived, stack), rate, 8 if form.short else 120, lambda _: _offered(one(over))
             )
             recovering = asyncio.create_task(_recovery(partial(one, after), came.ended))
             await asyncio.gather(*came.calls)

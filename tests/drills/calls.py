@@ -97,12 +97,7 @@ def same(heard: list[str], expected: list[str]) -> bool | str:
 
 def scoring(text: str, label: str) -> Work:
     """Classification of ``text``: whether ``label`` is the best."""
-
-    async def send(client: AsyncClient) -> Answer:
-        scored = await client.classify(text, LABELS)
-        return Answer(same([scored.best.label] if scored.best else [], [label]), 1)
-
-    return Work("classify", "texts", send)
+    return _scoring([text], [label])
 
 
 def scoring_many(number: int) -> Work:
@@ -111,11 +106,14 @@ def scoring_many(number: int) -> Work:
     """
     some = [_TEXTS[at % len(_TEXTS)] for at in range(_MANY)]
     texts = [f"{text} ({number}-{at})" for at, (text, _) in enumerate(some)]
+    return _scoring(texts, [label for _, label in some])
 
+
+def _scoring(texts: list[str], expected: list[str]) -> Work:
     async def send(client: AsyncClient) -> Answer:
         scored = await client.classify(texts, LABELS)
         best = [one.best.label if one.best else "" for one in scored]
-        return Answer(same(best, [label for _, label in some]), len(texts))
+        return Answer(same(best, expected), len(texts))
 
     return Work("classify", "texts", send)
 

@@ -7,6 +7,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final
 
 from earshot.client import AsyncClient, EarshotError
@@ -19,16 +20,20 @@ LACKING: Final = "UNAVAILABLE OUT_OF_RESOURCES"
 _PAUSE: Final = 0.02  # seconds
 
 
-def _recognition(_: int) -> Work:
-    return hearing(phrases(1.5, 1)[0])
-
-
 def _classification(number: int) -> Work:
     """Of a text that was not seen before: such a one would be answered without any worker."""
     return scoring(f"Snow and {number} degrees of frost are forecast.", "weather")
 
 
-OF: Final[Mapping[str, Callable[[int], Work]]] = {"stt": _recognition, "classification": _classification}
+@cache
+def _recognition() -> Work:
+    return hearing(phrases(1.5, 1)[0])
+
+
+OF: Final[Mapping[str, Callable[[int], Work]]] = {
+    "stt": lambda _: _recognition(),
+    "classification": _classification,
+}
 """By service, the work of a number."""
 
 

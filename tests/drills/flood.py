@@ -54,7 +54,7 @@ class Refusals:
 class Flood:
     """What was offered. Times are of time.monotonic."""
 
-    calls: list[asyncio.Task[None]]  # some are under way
+    calls: list[asyncio.Task[object]]  # some are under way
     begun: float
     ended: float  # when the last was begun
     share: asyncio.Task[float]  # that has come to the service, of what was to come
@@ -70,13 +70,13 @@ async def flood(
     arrived: Callable[[], Awaitable[float]],
     rate: float,
     seconds: float,
-    begin: Callable[[int], Coroutine[Any, Any, None]],
+    begin: Callable[[int], Coroutine[Any, Any, object]],
 ) -> Flood:
     """``rate`` a second. Returns when the last has begun, whatever is under way still.
 
     ``arrived`` says how many have ever come to the service.
     """
-    before, begun, calls = await arrived(), time.monotonic(), []
+    before, begun, calls = await arrived(), time.monotonic(), list[asyncio.Task[object]]()
     for number in range(round(rate * seconds)):
         await asyncio.sleep(max(0.0, begun + number / rate - time.monotonic()))
         calls.append(asyncio.create_task(begin(number)))

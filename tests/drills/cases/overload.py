@@ -84,9 +84,7 @@ async def _calls(stack: Stack, form: Form, offer: _Offer, looks: Looks, result: 
         seconds = await _just_full(partial(one, full), offer.places, half)
         rate = TIMES * len(full.answered) / seconds
         async with watched(stack, looks):
-            came = await flood(
-                partial(arrived, stack), rate, 8 if form.short else 120, lambda _: _offered(one(over))
-            )
+            came = await flood(partial(arrived, stack), rate, 8 if form.short else 120, lambda _: one(over))
             recovering = asyncio.create_task(_recovery(partial(one, after), came.ended))
             await asyncio.gather(*came.calls)
             good = len(over.answered) / (time.monotonic() - came.begun)
@@ -118,10 +116,6 @@ async def _just_full(one: Callable[[], Awaitable[bool]], places: int, seconds: f
 
     await asyncio.gather(*(caller() for _ in range(places)))
     return time.monotonic() - begun
-
-
-async def _offered(call: Awaitable[bool]) -> None:
-    await call
 
 
 async def _call(client: AsyncClient, work: Work, seen: _Seen) -> bool:

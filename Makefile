@@ -49,7 +49,6 @@ FUZZ_FINDS ?= /tmp/earshot-fuzz
 fuzz: install
 	for target in $(FUZZ_TARGETS); do \
 		mkdir -p $(FUZZ_FINDS)/$$target && $(BIN)/python -m tests.fuzz $$target -max_total_time=$(FUZZ_SECONDS) \
-			-timeout=10 -rss_limit_mb=2048 -max_len=8192 \
 			-artifact_prefix=$(FUZZ_FINDS)/$$target- $(FUZZ_FINDS)/$$target || exit 1; \
 	done
 

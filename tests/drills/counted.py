@@ -30,25 +30,32 @@ async def counted(
 
     ``at`` is the file in which it says which input it is at.
     """
+    try:
+        async with asyncio.timeout(longest):
+            code, said, wrong = await ended(command)
+    except TimeoutError:
+        result.must(holds=False, what=f"{name}{_input(at)}: no end after {longest:.0f} s")
+        return None
+    if code:
+        result.must(holds=False, what=f"{name}{_input(at)}: {_end(code, wrong)}")
+        return None
+    found: dict[str, float] = json.loads(said.splitlines()[-1])  # before it: what the services' code logs
+    return found
+
+
+async def ended(command: Sequence[str]) -> tuple[int, bytes, bytes]:
+    """Its code, what it wrote, and what it wrote as errors; it ends at once where nobody waits any more."""
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(longest):
-            said, wrong = await process.communicate()
-    except TimeoutError:
-        result.must(holds=False, what=f"{name}{_input(at)}: no end after {longest:.0f} s")
-        return None
+        said, wrong = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode:
-        what = f"{name}{_input(at)}: {_end(process.returncode, wrong)}"
-        result.must(holds=False, what=what)
-        return None
-    found: dict[str, float] = json.loads(said.splitlines()[-1])  # before it: what the services' code logs
-    return found
+    assert process.returncode is not None
+    return process.returncode, said, wrong
 
 
 def _input(at: Path | None) -> str:

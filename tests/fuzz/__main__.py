@@ -11,6 +11,7 @@ with atheris.instrument_imports(include=["earshot"]):
     from tests.fuzz.targets import TARGETS, everything
 
 CORPUS = Path(__file__).with_name("corpus")
+LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=8192")  # of an input; an option of the caller's wins
 
 
 def kept(name: str) -> list[str]:
@@ -23,7 +24,7 @@ def main() -> None:
     name, *options = sys.argv[1:]
     folders = [option for option in options if not option.startswith("-")]
     flags = [option for option in options if option.startswith("-")]
-    arguments = [sys.argv[0], *flags, *folders, *kept(name)]
+    arguments = [sys.argv[0], *LIMITS, *flags, *folders, *kept(name)]
     atheris.Setup(arguments, everything if name == "everything" else TARGETS[name])
     atheris.Fuzz()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sys
 from collections.abc import Sequence
@@ -10,12 +9,11 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Final
 
-from tests.drills.counted import folder
+from tests.drills.counted import ended, folder
 from tests.drills.drill import Drill, Form, Result
 
 TARGETS: Final = sorted(path.name for path in (Path(__file__).parents[2] / "fuzz" / "corpus").iterdir())
 _SECONDS: Final = 120  # for each target
-_LIMITS: Final = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=8192")
 _PROGRAM: Final = ("-W", "ignore", "-m", "tests.fuzz")
 _FINDS: Final = Path(gettempdir()) / "earshot-fuzz"  # that of `make fuzz`
 _INPUTS: Final = re.compile(r"^Done (\d+) runs", re.MULTILINE)
@@ -37,25 +35,12 @@ async def fuzzed(
     made = where / target
     made.mkdir()
     _FINDS.mkdir(exist_ok=True)
-    options = (f"-max_total_time={seconds}", *_LIMITS, f"-artifact_prefix={_FINDS}/{target}-", str(made))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *program,
-        target,
-        *options,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    said = output.decode(errors="replace")
+    options = (f"-max_total_time={seconds}", f"-artifact_prefix={_FINDS}/{target}-", str(made))
+    code, raised, told = await ended((sys.executable, *program, target, *options))
+    said = told.decode(errors="replace")
     inputs, reached = _INPUTS.search(said), _REACHED.findall(said)
-    last = " ".join(said.splitlines()[-_LINES:])
-    result.must(process.returncode == 0 and inputs and reached, f"{target}: code {process.returncode} {last}")
+    last = " ".join([*raised.decode(errors="replace").splitlines()[-_LINES:], *said.splitlines()[-_LINES:]])
+    result.must(code == 0 and inputs and reached, f"{target}: code {code} {last}")
     if inputs and reached:
         result.counts |= {f"of {target}": int(inputs[1]), f"branches reached by {target}": int(reached[-1])}
 

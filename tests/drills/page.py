@@ -71,7 +71,7 @@ def _line(drill: Drill, row: Row | None) -> str:
         return f"| {drill.title} | {drill.must} |  | not done yet |"
     is_older = (row.title, row.must) != (drill.title, drill.must)
     verdict = f"{row.verdict}; the drill asks for more by now" if is_older else row.verdict
-    return f"| {row.title} | {row.must} | {row.counted} | {verdict} |"
+    return f"| {row.title} | {row.must} | {'<br>'.join(row.counted)} | {verdict} |"
 
 
 def _provenance(rows: list[Row]) -> Iterator[str]:

@@ -69,15 +69,15 @@ class Row:
         return f"{self.state}: {why}" if why else self.state
 
     @property
-    def counted(self) -> str:
-        """All counts in one line."""
-        return ", ".join(f"{number(value)} {what}".strip() for what, value in self.counts.items())
+    def counted(self) -> list[str]:
+        """Each count, in words."""
+        return [f"{number(value)} {what}".strip() for what, value in self.counts.items()]
 
     @property
     def line(self) -> str:
         """For who watches."""
         mark = "NO " if self.broken else ""
-        return f"{mark}{self.verdict} | {self.title}: {self.counted} | {self.seconds:g} s"
+        return f"{mark}{self.verdict} | {self.title}: {', '.join(self.counted)} | {self.seconds:g} s"
 
 
 def load() -> list[Row]:

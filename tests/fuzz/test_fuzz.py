@@ -70,13 +70,13 @@ def test_a_short_run(tmp_path: Path) -> None:
     assert f"Done {RUNS} runs" in run.stderr
 
 
-def faulty(folder: Path) -> Path:
+def faulty(folder: Path, fault: str = "assert data[1:5] != b'fLaC'") -> Path:
     """The fuzzer on a target that fails at one of the inputs that are kept."""
     broken = folder / "broken.py"
     broken.write_text(
         "from tests.fuzz import targets\n"
         "def broken(data):\n"
-        "    assert data[1:5] != b'fLaC'\n"
+        f"    {fault}\n"
         "targets.TARGETS['audio'] = broken\n"
         "from tests.fuzz.__main__ import main\n"
         "main()\n"
@@ -89,6 +89,15 @@ def test_it_stops_at_a_fault(tmp_path: Path) -> None:
     run = started([str(faulty(tmp_path)), "audio", "-runs=1000", f"-artifact_prefix={tmp_path}/"])
     assert run.returncode != 0
     assert "AssertionError" in run.stdout + run.stderr
+
+
+def test_an_input_that_has_no_end_is_a_fault(tmp_path: Path) -> None:
+    """By the limit of the program itself, whoever starts it."""
+    hanging = str(faulty(tmp_path, "while True: pass"))
+    run = started([hanging, "audio", "-runs=1", f"-artifact_prefix={tmp_path}/"])
+    assert run.returncode != 0
+    assert "timeout after 1" in run.stderr
+    assert [path.name.split("-")[0] for path in tmp_path.iterdir() if path.name != "broken.py"] == ["timeout"]
 
 
 async def test_a_drill_counts_what_was_tried(tmp_path: Path) -> None:
@@ -198,4 +207,5 @@ def started(arguments: list[str]) -> subprocess.CompletedProcess[str]:
         text=True,
         errors="replace",
         check=False,
+        timeout=60,
     )

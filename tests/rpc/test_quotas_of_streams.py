@@ -11,6 +11,7 @@ import grpc
 
 from earshot import errors
 from earshot.gen.v1 import classification_pb2
+from earshot.quotas.ledger import KNOWN_SECONDS
 from earshot.rpc.status import from_rpc_error
 from tests.redis_server import RedisServer
 from tests.rpc import test_streaming_classify as streaming_classify
@@ -111,6 +112,34 @@ async def test_a_break_does_not_charge_twice(start_speech: Start, redis_server: 
     assert again.finals
     assert used(redis_server, "anonymous") == round(len(TALK) / 16)
     assert usage(redis_server, "anonymous")["calls:exact"] == 1
+
+
+async def test_the_bill_of_a_stream_is_known_while_it_may_go_on_and_for_a_while_after_its_end(
+    start_speech: Start, start_texts: Start, redis_server: RedisServer
+) -> None:
+    """Or those of all the streams of a day would be kept."""
+    settings = quotas(redis_server)
+    async with (
+        start_speech("exact", **settings) as speech,
+        start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as service,
+    ):
+        async with calling(speech, requests(config(), CHUNKS[:-1]), end=False) as call:
+            heard = Heard()
+            while len(heard.finals) < 2:  # each is charged, and goes on where the first did
+                heard.messages.append(await anext(aiter(call)))
+        (kept,) = remembered(redis_server)
+        assert kept > KNOWN_SECONDS
+        _, error = await scored(service)
+    assert error is None
+    ended = sorted(remembered(redis_server))[:-1]
+    assert len(ended) == 2, "one of each service"
+    assert max(ended) <= KNOWN_SECONDS
+
+
+def remembered(server: RedisServer) -> list[int]:
+    """For how many seconds each bill is."""
+    with server.client() as redis:
+        return [redis.ttl(key) for key in redis.keys("earshot:bill:*")]
 
 
 async def test_a_scored_stream_is_charged_by_both_services_and_ends_at_either_limit(

@@ -146,6 +146,8 @@ class Session:
             responses.said(finals[-1:]),
             responses.said(one for one in heard.results if not one.is_final),
         )
+        if heard.HasField("summary"):
+            await self._tab.close()
         if heard.HasField("acknowledgement"):
             self._acked = heard.acknowledgement.acked_sequence_number
             response.acknowledgement.CopyFrom(heard.acknowledgement)

@@ -14,6 +14,7 @@ from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 
 NO_LIMIT: Final = -1
 KNOWN_SECONDS: Final = 600  # that a bill is known after its answer: callers try again within seconds
+LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
 
 Limits = tuple[int, int, int]  # of each of ``windows.Window``, in the unit's own numbers; or NO_LIMIT
 
@@ -34,7 +35,11 @@ class Ledger(Protocol):
         ...
 
     async def complete(self, hold: Hold) -> None:
-        """The work is done and its answer goes out: what was paid stays."""
+        """The work is done and its answer goes out: what was paid stays.
+
+        Of a stream once when the first of it is paid, and again at its end: until that it may be broken and
+        go on, and its bill is known for as long as it may.
+        """
         ...
 
     async def take_back(self, hold: Hold) -> None:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from earshot.quotas.ledger import KNOWN_SECONDS, NO_LIMIT, Limits
+from earshot.quotas.ledger import KNOWN_SECONDS, LATE_SECONDS, NO_LIMIT, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit, Used
-from earshot.quotas.windows import names_at, utc
+from earshot.quotas.windows import Window, names_at, utc
 
 _MOST_RECORDS: Final = 10_000  # bills that are remembered, so that none is paid twice
-_MOST_COUNTS: Final = 50_000  # windows of clients, and their days
+_MOST_COUNTS: Final = 50_000  # windows of clients of each kind, and their days
 
-_Count = tuple[str, ...]
+_Count = tuple[str, str, str]  # a window: whose, the unit, and its name
 _Name = tuple[str, str]  # of a bill: whose, and its key
 
 
@@ -37,7 +37,7 @@ class MemoryLedger:
         self._clock = clock
         self._records: OrderedDict[_Name, _Record] = OrderedDict()
         self._answered: OrderedDict[_Name, float] = OrderedDict()  # since when
-        self._counts: OrderedDict[_Count, int] = OrderedDict()
+        self._counts: list[OrderedDict[_Count, int]] = [OrderedDict() for _ in Window]
         self._accounts: OrderedDict[tuple[str, str, str], Used] = OrderedDict()
 
     async def open(self) -> None:
@@ -49,8 +49,7 @@ class MemoryLedger:
         record = self._records.get(name) or _Record()
         owed = max(0, bill.total - max(bill.base, record.total))
         counts = _counts(bill.client, bill.unit, now)
-        for window, (count, limit) in enumerate(zip(counts, limits, strict=True)):
-            used = self._counts.get(count, 0)
+        for window, (used, limit) in enumerate(zip(self._used(counts), limits, strict=True)):
             if owed and limit != NO_LIMIT and used + owed > limit:
                 return Refused(window, used, owed)
         record.total = max(bill.total, record.total)
@@ -62,6 +61,7 @@ class MemoryLedger:
         self._records.move_to_end(name)
         self._answered.pop(name, None)
         self._forget_answered()
+        self._forget_past(now)
         self._add(bill, record, owed)
         return None
 
@@ -107,7 +107,7 @@ class MemoryLedger:
 
     async def used(self, client: str, unit: Unit, now: float) -> tuple[int, int, int]:
         """See ``Ledger``."""
-        month, day, minute = (self._counts.get(count, 0) for count in _counts(client, unit, now))
+        month, day, minute = self._used(_counts(client, unit, now))
         return month, day, minute
 
     async def accounts(self, client: str, days: Sequence[str]) -> list[Account]:
@@ -121,6 +121,9 @@ class MemoryLedger:
 
     async def close(self) -> None:
         """See ``Ledger``."""
+
+    def _used(self, counts: tuple[_Count, ...]) -> list[int]:
+        return [kept.get(count, 0) for kept, count in zip(self._counts, counts, strict=True)]
 
     def _give_back(self, bill: Bill, record: _Record) -> None:
         self._add(bill, record, -record.total)
@@ -136,10 +139,17 @@ class MemoryLedger:
             del self._answered[name]
             self._records.pop(name, None)
 
+    def _forget_past(self, now: float) -> None:
+        """Windows that have ended; of those of one kind, the names are in the order of time."""
+        for kept, oldest in zip(self._counts, names_at(now - LATE_SECONDS), strict=True):
+            while kept and next(iter(kept))[2] < oldest:
+                kept.popitem(last=False)
+
     def _add(self, bill: Bill, record: _Record, amount: int) -> None:
-        for count in record.counts:
-            self._counts[count] = max(0, self._counts.get(count, 0) + amount)
-            self._counts.move_to_end(count)
+        for kept, count in zip(self._counts, record.counts, strict=True):
+            kept[count] = max(0, kept.get(count, 0) + amount)
+            kept.move_to_end(count)
+            _forget(kept, _MOST_COUNTS)
         used = self._account(bill, record.day)
         if bill.unit is Unit.AUDIO:
             used.audio += amount
@@ -148,7 +158,6 @@ class MemoryLedger:
         used.cost += round(amount * bill.rate)
         _forget(self._records, _MOST_RECORDS)
         _forget(self._answered, _MOST_RECORDS)
-        _forget(self._counts, _MOST_COUNTS)
         _forget(self._accounts, _MOST_COUNTS)
 
     def _account(self, bill: Bill, day: str) -> Used:

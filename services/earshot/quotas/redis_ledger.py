@@ -23,12 +23,11 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from earshot.quotas import scripts
-from earshot.quotas.ledger import KNOWN_SECONDS, LedgerAwayError, Limits
+from earshot.quotas.ledger import KNOWN_SECONDS, LATE_SECONDS, LedgerAwayError, Limits
 from earshot.quotas.types import Account, Bill, Hold, Refused, Unit
 from earshot.quotas.windows import Window, ends_at, names_at, utc
 
 _CONNECTIONS: Final = 8  # a step takes Redis well under a millisecond
-_LATE_SECONDS: Final = 3600  # that a window is kept after its end, for what is taken back
 _TOGETHER_SECONDS: Final = 0.1  # that an answered bill may wait for others
 _CHUNK: Final = 500  # clients' days that are asked for in one go
 _CLIENTS: Final = "earshot:clients"
@@ -74,7 +73,7 @@ class RedisLedger:
         """See ``Ledger``."""
         bill, today = hold.bill, utc(now).date()
         windows = _windows(bill.client, bill.unit, now)
-        ends = [end + _LATE_SECONDS for end in ends_at(now)]
+        ends = [end + LATE_SECONDS for end in ends_at(now)]
         keys = [_record(bill), _usage(bill.client, today.isoformat()), _CLIENTS, *windows]
         what: _Values = [bill.total, bill.base, hold.holder, self._bill_seconds, bill.rate]
         whose: _Values = [

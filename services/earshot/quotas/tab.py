@@ -40,13 +40,23 @@ class Tab:
         """The stream has come to ``total``. Raises as ``Meter.paying`` does; nothing is charged then."""
         if total <= self._charged:
             return
-        bill = self._meter.bill(self._unit, self._model, total, self._key, self._base)
-        hold = Hold(bill, self._holder)
+        hold = self._hold(total)
         if not self._begun and self._base:
-            await self._meter.replay(bill, _FREE[self._unit])
+            await self._meter.replay(hold.bill, _FREE[self._unit])
         await self._meter.pay(hold)
         if not self._begun:
             await self._meter.complete(hold)
         self._begun = True
-        self._meter.count(bill, total - self._charged)
+        self._meter.count(hold.bill, total - self._charged)
         self._charged = total
+
+    async def close(self) -> None:
+        """The stream is at its end. Until here its bill is known for as long as its tokens hold; from now on,
+        as that of any call: else the bills of all streams that there were would fill the memory.
+        """
+        if self._charged:
+            await self._meter.complete(self._hold(self._charged))
+
+    def _hold(self, total: int) -> Hold:
+        bill = self._meter.bill(self._unit, self._model, total, self._key, self._base)
+        return Hold(bill, self._holder)

@@ -35,7 +35,7 @@ def names_at(seconds: float) -> tuple[str, ...]:
     return _names(int(seconds // 60))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _names(minute: int) -> tuple[str, ...]:
     now = utc(60 * minute)
     return tuple(window.name_at(now) for window in Window)

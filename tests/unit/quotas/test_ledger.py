@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from earshot.quotas.ledger import KNOWN_SECONDS, NO_LIMIT, Ledger
+from earshot.quotas.ledger import KNOWN_SECONDS, LATE_SECONDS, NO_LIMIT, Ledger
 from earshot.quotas.memory import MemoryLedger
 from earshot.quotas.redis_ledger import RedisLedger
 from earshot.quotas.types import Bill, Hold, Refused, Unit
@@ -196,6 +196,35 @@ async def test_in_memory_too_an_answered_bill_is_forgotten_after_a_while() -> No
     for used, key in ((40, "new"), (40, "again"), (40, "open"), (50, "answered")):
         await ledger.pay(hold(key, 10), NONE, NOW)
         assert await minute(ledger) == used, key
+
+
+async def test_in_memory_too_the_bill_of_a_stream_is_forgotten_after_its_end() -> None:
+    """Each charge opens it again: without a word of its end it would stay until many others have come."""
+    clock = [0.0]
+    ledger = MemoryLedger(lambda: clock[0])
+    await ledger.pay(hold("stream", 10), NONE, NOW)
+    await ledger.complete(hold("stream", 10))
+    await ledger.pay(hold("stream", 25), NONE, NOW)
+    clock[0] = KNOWN_SECONDS
+    await ledger.pay(hold("another", 1), NONE, NOW)
+    assert await ledger.is_known("acme", "stream"), "it may go on"
+    await ledger.complete(hold("stream", 25))
+    clock[0] = 2 * KNOWN_SECONDS
+    await ledger.pay(hold("a third", 1), NONE, NOW)
+    assert not await ledger.is_known("acme", "stream")
+    (account,) = await ledger.accounts("acme", [DAY])
+    assert (account.used.calls, account.used.audio) == (1, 27), "it has ended, but was one call"
+
+
+async def test_in_memory_too_a_window_is_forgotten_after_its_end() -> None:
+    """There is another each minute, of each client. What has not ended stays."""
+    ledger = MemoryLedger()
+    await ledger.pay(hold("one", 10), NONE, NOW)
+    await ledger.pay(hold("two", 1), NONE, NOW + LATE_SECONDS)
+    assert await minute(ledger) == 10, "it may still be taken back"
+    await ledger.pay(hold("three", 1), NONE, NOW + LATE_SECONDS + 60)
+    assert await minute(ledger) == 0
+    assert await ledger.used("acme", Unit.AUDIO, NOW + LATE_SECONDS) == (12, 12, 1)
 
 
 async def test_answers_that_are_written_down_together_are_all_there_at_the_end(tmp_path: Path) -> None:

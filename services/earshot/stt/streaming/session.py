@@ -290,6 +290,7 @@ class Session:
             await self._say(Reply(final=final, acknowledgement=acknowledgement))
             self._due -= 1
         await self._charge(received)
+        await self._tab.close()
         await self._say(Reply(summary=Summary(received, where.transcribed, finals)))
 
     async def _told(self, error: errors.EarshotError, where: Position) -> errors.EarshotError:

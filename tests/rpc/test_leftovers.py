@@ -24,10 +24,7 @@ async def test_of_calls_that_are_over_nothing_is_kept(
     start_speech: Start, start_texts: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "KNOWN_SECONDS", 0)
-    async with (
-        start_speech("exact") as speech,
-        start_texts(speech_target=f"127.0.0.1:{speech.port}") as service,
-    ):
+    async with streaming_classify.both(start_speech, start_texts) as (speech, service):
         await _calls(speech, service)  # what is made once
         before = await _objects()
         for _ in range(_TIMES):
@@ -43,9 +40,9 @@ async def _calls(speech: Any, service: Any) -> None:
     await converse(speech, config(), CHUNKS)
     await service.texts.Classify(texts("one", "two"))
     await service.texts.ClassifySpeech(spoken())
-    messages = [streaming_classify.first(), *streaming_classify.audio(CHUNKS)]
-    async for _ in service.texts.StreamingClassifySpeech(iter(messages)):
-        pass
+    await streaming_classify.converse(
+        service, [streaming_classify.first(), *streaming_classify.audio(CHUNKS)]
+    )
 
 
 async def _objects() -> Counter[str]:

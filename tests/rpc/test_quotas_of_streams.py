@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,24 @@ from earshot.quotas.ledger import KNOWN_SECONDS
 from earshot.rpc.status import from_rpc_error
 from tests.redis_server import RedisServer
 from tests.rpc import test_streaming_classify as streaming_classify
-from tests.rpc.conftest import Start
+from tests.rpc.conftest import Running, Start
 from tests.rpc.live import Config, Heard, calling, config, cut, requests, talk
 from tests.rpc.paying import answered, by, quotas, usage, used
 
 TALK = talk()
 CHUNKS = cut(TALK.tobytes())
+
+
+@asynccontextmanager
+async def both(
+    start_speech: Start, start_texts: Start, settings: dict[str, Any]
+) -> AsyncIterator[tuple[Running, Running]]:
+    """The two services, with the same settings."""
+    async with (
+        start_speech("exact", **settings) as speech,
+        start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as texts,
+    ):
+        yield speech, texts
 
 
 async def stream(service: Any, first: Config, number: int = 1) -> tuple[Heard, errors.EarshotError | None]:
@@ -118,11 +131,7 @@ async def test_the_bill_of_a_stream_is_known_while_it_may_go_on_and_for_a_while_
     start_speech: Start, start_texts: Start, redis_server: RedisServer
 ) -> None:
     """Or those of all the streams of a day would be kept."""
-    settings = quotas(redis_server)
-    async with (
-        start_speech("exact", **settings) as speech,
-        start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as service,
-    ):
+    async with both(start_speech, start_texts, quotas(redis_server)) as (speech, service):
         async with calling(speech, requests(config(), CHUNKS[:-1]), end=False) as call:
             heard = Heard()
             while len(heard.finals) < 2:  # each is charged, and goes on where the first did
@@ -145,11 +154,7 @@ def remembered(server: RedisServer) -> list[int]:
 async def test_a_scored_stream_is_charged_by_both_services_and_ends_at_either_limit(
     start_speech: Start, start_texts: Start, redis_server: RedisServer
 ) -> None:
-    settings = quotas(redis_server)
-    async with (
-        start_speech("exact", **settings) as speech,
-        start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as service,
-    ):
+    async with both(start_speech, start_texts, quotas(redis_server)) as (_, service):
         answers, error = await scored(service)
     assert error is None
     billed = sum(one.classification_metadata.billed_characters for one in answers)
@@ -158,11 +163,7 @@ async def test_a_scored_stream_is_charged_by_both_services_and_ends_at_either_li
     for limited in ({"audio_seconds_per_month": 12}, {"characters_per_month": 60}):
         with redis_server.client() as redis:
             redis.flushall()
-        settings = quotas(redis_server, **limited)
-        async with (
-            start_speech("exact", **settings) as speech,
-            start_texts(speech_target=f"127.0.0.1:{speech.port}", **settings) as service,
-        ):
+        async with both(start_speech, start_texts, quotas(redis_server, **limited)) as (_, service):
             answers, error = await scored(service)
         assert isinstance(error, errors.QuotaExceededError)
         assert error.quota
